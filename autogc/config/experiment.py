@@ -1,0 +1,164 @@
+"""The experiment file: one YAML that says everything about a run. Every key is checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+COSTS = ("macs", "macs_published", "params", "storage_bytes", "latency_ms")
+SCORES = ("fid", "miou")
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are refused, values are not coerced across types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(Section):
+    """A registered thing by its name, with its builder's arguments."""
+
+    name: str
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+class Optimization(Section):
+    """How long and how fast one stage trains. Adam, constant rate for the first ``constant_fraction`` of the steps, then linear to zero."""
+
+    steps: Positive
+    batch_size: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    betas: tuple[Fraction, Fraction] = (0.5, 0.999)
+    constant_fraction: Fraction = 0.5
+    checkpoint_every: Positive = 100
+    log_every: Positive = 20
+    # A DeepSpeed configuration, taken whole; autogc adds only what is absent (batch size, Adam with the values above).
+    deepspeed: dict[str, Any] = Field(default_factory=dict)
+
+
+class LossWeights(Section):
+    """Weights of GAN Compression's terms (equations 1 to 4) and the adversarial objective by name."""
+
+    adversarial: str = "hinge"
+    adversarial_weight: float = 1.0
+    reconstruction_weight: float = 100.0
+    distillation_weight: float = 1.0
+    # Modules of the generator whose outputs are distilled through learned 1x1 maps.
+    distillation_layers: tuple[str, ...] = ()
+
+
+class TeacherConfig(Optimization):
+    # A generator (and, with ``discriminator_checkpoint``, a discriminator) trained elsewhere: no teacher training then.
+    checkpoint: str | None = None
+    discriminator_checkpoint: str | None = None
+
+
+class SupernetConfig(Optimization):
+    sampling: Literal["random", "sandwich"] = "random"
+    # Qualified-name patterns (fnmatch) of convolutions that also get a separable operator.
+    decompose: tuple[str, ...] = ()
+    # How channels are ordered before training, most important first.
+    importance: str = "l1"
+
+
+class DimensionConfig(Section):
+    """Which values one dimension may take. Without ``stages`` (or ``groups``) it applies to all of them.
+
+    ``choices`` maps a stage (or channel group) name, or ``*`` for the rest, to the values allowed there.
+    """
+
+    choices: dict[str, tuple[Any, ...]]
+    # Lists of names that share one decision; names not listed decide alone.
+    tie: tuple[tuple[str, ...], ...] = ()
+
+
+class SpaceConfig(Section):
+    # Stage name -> patterns (fnmatch) of layer names. The first stage that matches a layer owns it.
+    stages: dict[str, tuple[str, ...]]
+    # Dimension name -> its choices. A dimension that is not named is not searched.
+    dimensions: dict[str, DimensionConfig]
+
+
+class SearchConfig(Section):
+    objectives: tuple[str, ...] = ("fid", "macs")
+    # Cost name -> the most allowed.
+    constraints: dict[str, float] = Field(default_factory=dict)
+    evaluations: Positive = 100
+    sampler: Component = Component(name="auto")
+    # Trials evaluated at the same time, and cores for each of them.
+    concurrent: Positive = 2
+    cpus_per_trial: Annotated[float, Field(gt=0)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] = 0
+    # Images of the validation split that score a candidate; all of them when absent.
+    images: Positive | None = None
+    batch_size: Positive = 16
+
+    @model_validator(mode="after")
+    def _known(self) -> SearchConfig:
+        problems = [
+            f"objective {name!r} is not one of {', '.join(SCORES + COSTS)}" for name in self.objectives if name not in SCORES + COSTS
+        ]
+        problems += [f"constraint {name!r} is not one of {', '.join(COSTS)}" for name in self.constraints if name not in COSTS]
+        if not 2 <= len(self.objectives) <= 3 or len(set(self.objectives)) != len(self.objectives):
+            problems.append(f"objectives must be two or three different names, got {list(self.objectives)}")
+        if not set(self.objectives) & set(SCORES):
+            problems.append(f"objectives need at least one score ({', '.join(SCORES)})")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class LatencyConfig(Section):
+    """The papers' protocol: batch 1, ``warmup`` runs, then the median and spread of ``runs``."""
+
+    device: str = "cpu"
+    warmup: Annotated[int, Field(ge=0)] = 100
+    runs: Positive = 100
+    threads: Positive | None = None
+
+
+class ScoresConfig(Section):
+    """The networks that judge: ``feature_network`` for FID, ``segmenter`` for mIoU."""
+
+    feature_network: Component = Component(name="dataset_segmenter")
+    segmenter: Component | None = Component(name="dataset_segmenter")
+    latency: LatencyConfig = LatencyConfig()
+
+
+class ExportConfig(Section):
+    # knee, best, smallest, or the first digits of a candidate's hash.
+    pick: str = "knee"
+
+
+class TrackingConfig(Section):
+    # An MLflow tracking URI; a database in the run directory when absent.
+    uri: str | None = None
+    experiment: str | None = None
+    enabled: bool = True
+    # The front's pictures are refreshed on the parent run after this many evaluations.
+    refresh_every: Positive = 10
+
+
+class Experiment(Section):
+    """An experiment file, whole."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    seed: Annotated[int, Field(ge=0)] = 0
+    device: str = "auto"
+    # Training processes. More than one are launched by Ray, as they are with --address.
+    workers: Positive = 1
+    data: Component
+    generator: Component
+    discriminator: Component
+    losses: LossWeights = LossWeights()
+    teacher: TeacherConfig
+    supernet: SupernetConfig
+    space: SpaceConfig
+    scores: ScoresConfig = ScoresConfig()
+    search: SearchConfig = SearchConfig()
+    export: ExportConfig = ExportConfig()
+    finetune: Optimization
+    tracking: TrackingConfig = TrackingConfig()

@@ -1,0 +1,74 @@
+"""What the discovery of channel groups says about a generator, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class AxisMember:
+    """One axis of one parameter or buffer on which a group's channels live.
+
+    ``positions[c]`` are the indices on that axis that belong to channel ``c`` of the group, ascending; several where
+    a flatten or a PixelShuffle spreads a channel. Every channel of a group has equally many.
+    """
+
+    tensor: str
+    axis: int
+    positions: tuple[tuple[int, ...], ...]
+
+    @property
+    def repeat(self) -> int:
+        """Indices on the axis for each channel of the group."""
+        return len(self.positions[0])
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels that must be kept or dropped together wherever they occur.
+
+    Named after its first producer layer in execution order. A kept number of channels must be a multiple
+    of ``multiple`` (grouped convolutions and GroupNorm shrink every one of their groups evenly).
+    """
+
+    name: str
+    size: int
+    members: tuple[AxisMember, ...]
+    producers: tuple[str, ...]
+    multiple: int = 1
+
+
+@dataclass(frozen=True)
+class WeightUse:
+    """How a convolution or linear weight is used in one forward pass of the example input (batch 1).
+
+    ``positions`` is how often each weight element is multiplied: output positions of a convolution, input positions of
+    a transposed one, rows of a matrix product; summed over calls. ``published_positions`` counts a transposed convolution at its
+    output positions, as the papers' tool does.
+    """
+
+    tensor: str
+    layer: str
+    kind: str  # "conv", "conv_transpose" or "linear"
+    positions: int
+    published_positions: int
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """All that is known of a generator's elasticity.
+
+    ``watched`` maps a watched module to the groups on the channel axis (axis 1) of its output: for each channel
+    position, the pair (group name, channel) or None where it is fixed. ``frozen`` maps a tensor axis (``"name:axis"``)
+    or a group to the reason why it can't shrink.
+    """
+
+    groups: tuple[ChannelGroup, ...]
+    uses: tuple[WeightUse, ...]
+    watched: Mapping[str, tuple[tuple[str, int] | None, ...]] = field(default_factory=dict)
+    frozen: Mapping[str, str] = field(default_factory=dict)
+
+    def group(self, name: str) -> ChannelGroup:
+        """Return the group of that name."""
+        return next(group for group in self.groups if group.name == name)
