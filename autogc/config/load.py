@@ -77,7 +77,7 @@ def load_experiment(path: str | Path, *, overrides: Sequence[str] = ()) -> Exper
 def parse_yaml(text: str, *, source: str) -> Any:
     """Parse YAML safely. Raises ConfigError, with the line, where it is not YAML or gives a key twice."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader)
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigError(f"{where}{error.problem}", source=source) from None
@@ -116,12 +116,12 @@ def diff_experiments(before: Experiment, after: Experiment, *, ignore: Iterable[
     """Return each difference as ``dotted.key: value before -> value after``, leaving out keys that match a pattern of ``ignore``."""
     patterns = tuple(ignore)
     old, new = (flatten(experiment.model_dump(mode="json")) for experiment in (before, after))
-    differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key, _ABSENT) != new.get(key, _ABSENT)]
-    return [
-        f"{key}: {_shown(old.get(key, _ABSENT))} -> {_shown(new.get(key, _ABSENT))}"
-        for key in differing
-        if not matches(key, patterns=patterns)
-    ]
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        was, now = old.get(key, _ABSENT), new.get(key, _ABSENT)
+        if was != now and not matches(key, patterns=patterns):
+            found.append(f"{key}: {_shown(was)} -> {_shown(now)}")
+    return found
 
 
 def fingerprint(experiment: Experiment) -> str:
