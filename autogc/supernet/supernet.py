@@ -1,0 +1,293 @@
+"""The supernet: an ordinary generator, every subnet of which is a pure function of its weights and a candidate."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatch
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from autogc.compression import DIMENSIONS, ChannelDimension, FormatDimension, MaskDimension, compress
+from autogc.errors import CandidateError, ConversionError, nearest
+from autogc.supernet.candidate import Candidate, Value
+from autogc.supernet.discover import discover
+from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
+from autogc.supernet.importance import class_importance, criterion
+from autogc.supernet.operators import ElasticConv2d, quantize_activation
+from autogc.supernet.slices import Slicer, attributes_following
+from autogc.supernet.verify import verify as verify_discovery
+from autogc.supernet.watched import WatchedAxis
+
+LAYER_TYPES = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+WEIGHT_DIMENSIONS = tuple(name for name, one in DIMENSIONS.items() if isinstance(one, MaskDimension | FormatDimension))
+CHANNEL_DIMENSIONS = {name: one for name, one in DIMENSIONS.items() if isinstance(one, ChannelDimension)}
+
+
+class Supernet(nn.Module):
+    """All subnets of one generator, sharing its weights. Made by :meth:`convert`.
+
+    A subnet is ``materialize(candidate)`` applied with ``functional_call``: evaluating one changes nothing here.
+    """
+
+    def __init__(self, module: nn.Module, discovery: Discovery, *, sites: Sequence[str], watch: Sequence[str]) -> None:
+        super().__init__()
+        self.module = module
+        self.discovery = discovery
+        self.sites = tuple(sites)
+        self.watch = tuple(watch)
+        self.layers = tuple(dict.fromkeys(use.layer for use in discovery.uses if isinstance(module.get_submodule(use.layer), LAYER_TYPES)))
+        self._slicer = Slicer(_with_separable(discovery, module, self.sites))
+        self._watched = {name: WatchedAxis(axis) for name, axis in discovery.watched.items()}
+        self._instance_norms = [name for name in _plain_instance_norms(module) if name in self._watched]
+        for name in self.layers:
+            module.get_submodule(name).register_forward_pre_hook(_quantize_input)
+
+    @classmethod
+    def convert(
+        cls,
+        generator: nn.Module,
+        example_input: Tensor,
+        *,
+        decompose: Sequence[str] = (),
+        watch: Sequence[str] = (),
+        importance: str = "l1",
+        verify: bool = True,
+    ) -> Supernet:
+        """Convert a deep copy of ``generator`` and order each group's channels by importance.
+
+        ``example_input`` has the shape (1, C, H, W) that costs are counted at. ``decompose`` are patterns (fnmatch) of
+        dense convolutions that get a separable operator beside. ``watch`` names modules whose outputs are wanted as features.
+        ``verify`` trial-runs each discovered group against an oracle, and freezes those that fail.
+
+        Raises ConversionError when the generator can't be traced, or a pattern or name matches nothing.
+        """
+        module = copy.deepcopy(generator)
+        names = dict(module.named_modules())
+        for name in watch:
+            if name not in names:
+                raise ConversionError(f"the generator has no module {name!r} to distil from: {nearest(name, names)}")
+        watched = dict.fromkeys([*watch, *_plain_instance_norms(module)])
+        discovery = discover(module, (example_input,), watch=tuple(watched))
+        if verify:
+            discovery = verify_discovery(module, (example_input,), discovery)
+        _order_channels(module, discovery, importance)
+        _check_unchanged(generator, module, example_input)
+        sites = _decompose(module, decompose, discovery)
+        return cls(module, discovery, sites=sites, watch=watch)
+
+    def weights_of(self, layer: str, operator: str) -> tuple[str, ...]:
+        """Return the names of the compressible weights of a layer under an operator."""
+        if operator == "separable":
+            return (f"{layer}.depthwise.weight", f"{layer}.pointwise.weight")
+        return (f"{layer}.weight",)
+
+    def kept(self, candidate: Candidate) -> dict[str, Tensor]:
+        """Return the kept channel classes of every group, ascending int64 indices."""
+        return {group.name: self._kept(group, candidate) for group in self.discovery.groups}
+
+    def _kept(self, group: ChannelGroup, candidate: Candidate) -> Tensor:
+        kept = torch.arange(group.size)
+        for name, dimension in CHANNEL_DIMENSIONS.items():
+            value = candidate.get(name, group.name)
+            if value is None:
+                continue
+            count = int(dimension.count(len(kept), value, group.multiple))
+            kept = dimension.choose(kept, count, lambda: self._importance(group, candidate))
+        return kept
+
+    @torch.no_grad()
+    def _importance(self, group: ChannelGroup, candidate: Candidate) -> Tensor:
+        tensors = dict(self.module.named_parameters())
+        for layer in group.producers:
+            if candidate.get("operator", layer) == "separable":
+                tensors[f"{layer}.weight"] = tensors[f"{layer}.pointwise.weight"]
+        return class_importance(group, self.discovery, tensors).cpu()
+
+    def values_of(self, layer: str, candidate: Candidate) -> dict[str, Value]:
+        """Return the weight dimensions' values at a layer, without the neutral ones."""
+        found = {name: candidate.get(name, layer) for name in WEIGHT_DIMENSIONS}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def materialize(self, candidate: Candidate) -> dict[str, Tensor]:
+        """Return the subnet's parameters and buffers by name: sliced, then compressed, straight-through to the supernet's.
+
+        Buffers are copies, so that a subnet in training mode leaves the supernet's statistics alone.
+        """
+        return self._materialize(candidate, self.kept(candidate))
+
+    def _materialize(self, candidate: Candidate, kept: dict[str, Tensor]) -> dict[str, Tensor]:
+        buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        tensors = self._slicer.slice({**dict(self.module.named_parameters()), **buffers}, kept)
+        for layer in self.layers:
+            values = self.values_of(layer, candidate)
+            if values:
+                for name in self.weights_of(layer, candidate.get("operator", layer, "dense")):
+                    tensors[name] = compress(tensors[name], values)
+        return tensors
+
+    def forward(self, x: Tensor, candidate: Candidate) -> Tensor:
+        """Run a subnet: images (N, C, H, W) to images."""
+        with self.configured(candidate) as tensors:
+            y: Tensor = functional_call(self.module, tensors, (x,))
+        return y
+
+    def forward_with_features(self, x: Tensor, candidate: Candidate) -> tuple[Tensor, list[Tensor]]:
+        """Run a subnet; also return the outputs of the ``watch`` modules, narrow where the subnet is."""
+        found: dict[str, Tensor] = {}
+        with ExitStack() as stack:
+            for name in self.watch:
+                hook = self.module.get_submodule(name).register_forward_hook(_store(found, name))
+                stack.callback(hook.remove)
+            y = self.forward(x, candidate)
+        return y, [found[name] for name in self.watch]
+
+    def watched_index(self, name: str, candidate: Candidate) -> Tensor:
+        """Return which channels of a watched module's full output the subnet's output has, ascending."""
+        return self._watched[name].index(self.kept(candidate))
+
+    @contextmanager
+    def configured(self, candidate: Candidate) -> Iterator[dict[str, Tensor]]:
+        """Set what modules hold besides tensors to the candidate's, for one call."""
+        kept = self.kept(candidate)
+        tensors = self._materialize(candidate, kept)
+        norms = {name: self.module.get_submodule(name) for name in self._instance_norms}
+        full = {name: norm.num_features for name, norm in norms.items()}
+        try:
+            for name, norm in norms.items():
+                norm.num_features = len(self._watched[name].index(kept))  # type: ignore[assignment]
+            for site in self.sites:
+                self.module.get_submodule(site).operator = candidate.get("operator", site, "dense")  # type: ignore[assignment]
+            for layer in self.layers:
+                self.module.get_submodule(layer).activation_bits = candidate.get("activation_bits", layer)
+            with attributes_following(self.module, tensors):
+                yield tensors
+        finally:
+            for name, norm in norms.items():
+                norm.num_features = full[name]
+            for site in self.sites:
+                self.module.get_submodule(site).operator = "dense"  # type: ignore[assignment]
+            for layer in self.layers:
+                self.module.get_submodule(layer).activation_bits = None  # type: ignore[assignment]
+
+    def check(self, candidate: Candidate) -> None:
+        """Raise CandidateError if the candidate names what this supernet lacks or a value that is not allowed."""
+        groups = {group.name: group for group in self.discovery.groups}
+        targets = {"width": groups, "filter_pruning": groups, "operator": self.sites}
+        for name, chosen in candidate.choices.items():
+            if name not in DIMENSIONS:
+                raise CandidateError(f"no dimension named {name!r}: {nearest(name, DIMENSIONS)}")
+            for target, value in chosen.items():
+                valid = targets.get(name, self.layers)
+                if target not in valid:
+                    raise CandidateError(f"{name} names {target!r}, which this supernet lacks: {nearest(target, valid)}")
+                problem = DIMENSIONS[name].problem(value)
+                if problem:
+                    raise CandidateError(f"{name} at {target!r}: {problem}")
+                if name == "width" and int(value) > groups[target].size:
+                    raise CandidateError(f"width at {target!r} is {value}, above the group's {groups[target].size} channels")
+        for layer in self.layers:
+            if len(slots := [n for n in self.values_of(layer, candidate) if DIMENSIONS[n].slot == "weight_format"]) > 1:
+                raise CandidateError(f"{' and '.join(slots)} exclude each other, both are given for {layer!r}")
+
+    def extract(self, candidate: Candidate) -> nn.Module:
+        """Return the subnet as a plain module of its own: really smaller, weights compressed, in evaluation mode."""
+        from autogc.supernet.extract import extract
+
+        return extract(self, candidate)
+
+
+def _quantize_input(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    """Forward pre-hook of every layer: read the input in as many bits as the active candidate says."""
+    bits = getattr(module, "activation_bits", None)
+    return None if bits is None else (quantize_activation(args[0], bits), *args[1:])
+
+
+def _store(found: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]
+    def hook(module: nn.Module, args: object, output: Tensor) -> None:
+        found[name] = output
+
+    return hook
+
+
+def _plain_instance_norms(module: nn.Module) -> list[str]:
+    """Instance norms without parameters: nothing of theirs is sliced, but ``num_features`` must follow."""
+    return [name for name, part in module.named_modules() if isinstance(part, nn.InstanceNorm2d) and not part.affine]
+
+
+def _order_channels(module: nn.Module, discovery: Discovery, importance: str) -> None:
+    """Permute each group's channels, most important first: the function stays the same, prefixes become the best subsets."""
+    score = criterion(importance)
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    with torch.no_grad():
+        for group in discovery.groups:
+            ranks = class_importance(group, discovery, tensors, score=score)
+            order = torch.argsort(ranks, descending=True, stable=True)
+            for member in group.members:
+                tensor = tensors[member.tensor]
+                positions = torch.tensor(member.positions, device=tensor.device)
+                source = torch.arange(tensor.shape[member.axis], device=tensor.device)
+                source[positions.flatten()] = positions[order.to(tensor.device)].flatten()
+                tensor.copy_(tensor.index_select(member.axis, source))
+
+
+@torch.no_grad()
+def _check_unchanged(generator: nn.Module, module: nn.Module, example_input: Tensor) -> None:
+    modes = [(part, part.training) for root in (generator, module) for part in root.modules()]
+    try:
+        expected, found = generator.eval()(example_input), module.eval()(example_input)
+    finally:
+        for part, training in modes:
+            part.training = training
+    difference = float((expected - found).abs().max())
+    limit = 1e-3 * max(1.0, float(expected.abs().max()))
+    if not difference <= limit:
+        raise ConversionError(
+            f"ordering the channels by importance changed the generator's output by {difference:.2e}: "
+            "a channel group was discovered wrongly; set supernet.importance to 'position' and report this generator"
+        )
+
+
+def _decompose(module: nn.Module, patterns: Sequence[str], discovery: Discovery) -> list[str]:
+    """Replace each matching dense convolution by one that also has a separable operator; return their names."""
+    convs = [
+        use.layer
+        for use in discovery.uses
+        if type(part := module.get_submodule(use.layer)) is nn.Conv2d and part.groups == 1 and max(part.kernel_size) > 1
+    ]
+    sites: list[str] = []
+    for pattern in patterns:
+        matched = [name for name in dict.fromkeys(convs) if fnmatch(name, pattern)]
+        if not matched:
+            raise ConversionError(
+                f"supernet.decompose: {pattern!r} matches no dense convolution with a kernel above 1x1: {nearest(pattern, convs)}"
+            )
+        sites += [name for name in matched if name not in sites]
+    for name in sites:
+        parent, _, leaf = name.rpartition(".")
+        conv = module.get_submodule(name)
+        assert isinstance(conv, nn.Conv2d)
+        setattr(module.get_submodule(parent), leaf, ElasticConv2d.from_conv(conv))
+    return [name for name in dict.fromkeys(convs) if name in sites]
+
+
+def _with_separable(discovery: Discovery, module: nn.Module, sites: Sequence[str]) -> Discovery:
+    """Add the separable operators' tensors to the groups: their channels are those of the dense convolution."""
+    biased = {site for site in sites if module.get_submodule(site).bias is not None}
+    groups = []
+    for group in discovery.groups:
+        members = list(group.members)
+        for member in group.members:
+            site, _, leaf = member.tensor.rpartition(".")
+            if site not in sites or leaf != "weight":
+                continue
+            if member.axis == 0:
+                added = [("pointwise.weight", 0)] + ([("pointwise.bias", 0)] if site in biased else [])
+            else:
+                added = [("pointwise.weight", 1), ("depthwise.weight", 0)] + ([("depthwise.bias", 0)] if site in biased else [])
+            members += [AxisMember(f"{site}.{tensor}", axis, member.positions) for tensor, axis in added]
+        groups.append(ChannelGroup(group.name, group.size, tuple(members), group.producers, group.multiple))
+    return Discovery(tuple(groups), discovery.uses, discovery.watched, discovery.frozen)
