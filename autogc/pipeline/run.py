@@ -1,0 +1,178 @@
+"""A run directory and all that is built for it: opened once, shared by the stages."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from autogc.config.experiment import Experiment
+from autogc.config.load import CHANGEABLE, diff_experiments, dump_experiment, load_experiment
+from autogc.errors import RunDirectoryError
+from autogc.pipeline.lock import DirectoryLock
+from autogc.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    import torch
+
+    from autogc.cost import CostModel
+    from autogc.data import PairedData
+    from autogc.metrics import Judge
+    from autogc.supernet.space import Space
+    from autogc.supernet.supernet import Supernet
+    from autogc.tracking import Tracker
+
+EXPERIMENT = "experiment.yaml"
+
+
+class Run:
+    """One run: its directory, its experiment, and the data, judge and supernet that the stages share (each made at first use).
+
+    ``Run.open`` creates or continues a run; ``Run.reopen`` takes the experiment from the directory itself. Use as a context manager,
+    or call ``close``.
+    """
+
+    def __init__(
+        self, directory: Path, experiment: Experiment, *, lock: DirectoryLock | None, address: str | None, progress: Progress
+    ) -> None:
+        self.directory = directory
+        self.experiment = experiment
+        self.address = address
+        self.progress = progress
+        self._lock = lock
+        self._tracker: Tracker | None = None
+
+    @classmethod
+    def open(
+        cls, directory: str | Path, experiment: Experiment, *, address: str | None = None, progress: Progress | None = None
+    ) -> Run:
+        """Create the run directory, or continue in it.
+
+        ``address`` is a Ray cluster's; without it everything runs on this machine. Raises RunDirectoryError where the directory belongs to
+        another experiment (naming each key that differs), holds something else, or is in use.
+        """
+        directory = Path(directory)
+        check_directory(directory, experiment)
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = DirectoryLock(directory)
+        try:
+            recorded = directory / EXPERIMENT
+            if not recorded.is_file() or load_experiment(recorded) != experiment:
+                dump_experiment(experiment, recorded)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(directory, experiment, lock=lock, address=address, progress=progress or Silent())
+
+    @classmethod
+    def reopen(
+        cls, directory: str | Path, *, address: str | None = None, progress: Progress | None = None, exclusive: bool = True
+    ) -> Run:
+        """Open a run directory with the experiment that is written in it.
+
+        Not ``exclusive``: for looking only, beside a process that is working there.
+        """
+        directory = Path(directory)
+        if not (directory / EXPERIMENT).is_file():
+            raise RunDirectoryError(f"{directory} is not a run directory: it has no {EXPERIMENT}; start one with autogc run SPACE.yaml")
+        experiment = load_experiment(directory / EXPERIMENT)
+        lock = DirectoryLock(directory) if exclusive else None
+        return cls(directory, experiment, lock=lock, address=address, progress=progress or Silent())
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Flush the tracker and let another process use the directory."""
+        with contextlib.ExitStack() as last:
+            if self._lock is not None:
+                last.callback(self._lock.release)
+            if self._tracker is not None:
+                last.callback(self._tracker.close)
+                self._tracker = None
+
+    def stage_directory(self, stage: str) -> Path:
+        """Return where a stage keeps its results."""
+        return self.directory / stage
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where networks are run: what the experiment says, or CUDA where there is one."""
+        import torch
+
+        wanted = self.experiment.device
+        return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
+
+    @cached_property
+    def data(self) -> PairedData:
+        """The dataset, its splits decoded at their first use."""
+        from autogc.data import DATASETS
+
+        return DATASETS.build(self.experiment.data.name, self.experiment.data.args, seed=self.experiment.seed)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The networks that score images; trained at first use where the experiment says so, and kept in ``evaluators/``."""
+        from autogc.metrics import Judge
+
+        return Judge.prepare(
+            self.experiment.scores,
+            self.data,
+            self.directory / "evaluators",
+            seed=self.experiment.seed,
+            device=self.device,
+            progress=self.progress,
+        )
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The trained supernet."""
+        from autogc.training import load_supernet
+
+        return load_supernet(self.experiment, self.data, self.stage_directory("supernet"))
+
+    @cached_property
+    def space(self) -> Space:
+        """The search space over the supernet."""
+        from autogc.supernet.space import Space
+
+        return Space.build(self.experiment.space, self.supernet)
+
+    @cached_property
+    def costs(self) -> CostModel:
+        """The closed-form costs of every candidate."""
+        from autogc.cost import CostModel
+
+        return CostModel(self.supernet, self.space)
+
+    @property
+    def tracker(self) -> Tracker:
+        """The MLflow tracker, opened at first use and closed with the run."""
+        from autogc.tracking import Tracker
+
+        if self._tracker is None:
+            self._tracker = Tracker.open(self.experiment.tracking, self.directory, self.experiment)
+        return self._tracker
+
+
+def check_directory(directory: Path, experiment: Experiment) -> None:
+    """Raise RunDirectoryError where ``directory`` can't be this experiment's run directory. Writes nothing."""
+    if directory.exists() and not directory.is_dir():
+        raise RunDirectoryError(f"{directory} is a file; a run needs a directory of its own")
+    recorded = directory / EXPERIMENT
+    if recorded.is_file():
+        differing = diff_experiments(load_experiment(recorded), experiment, ignore=CHANGEABLE)
+        if differing:
+            listed = "\n".join(f"  - {difference}" for difference in differing)
+            may = ", ".join(CHANGEABLE)
+            raise RunDirectoryError(
+                f"{directory} belongs to another experiment; there -> here:\n{listed}\n"
+                f"Use another --run-dir, or set these back. Only these keys may change within a run: {may}"
+            )
+    elif directory.is_dir() and any(entry.name != ".lock" for entry in directory.iterdir()):
+        raise RunDirectoryError(f"{directory} is not empty and has no {EXPERIMENT}, so it is no run directory; use another --run-dir")
