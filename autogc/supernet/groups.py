@@ -45,7 +45,7 @@ class WeightUse:
 
     ``positions`` is how often each weight element is multiplied: output positions of a convolution, input positions of
     a transposed one, rows of a matrix product; summed over calls. ``published_positions`` counts a transposed convolution at its
-    output positions, as the papers' tool does.
+    output positions, as the papers' tool does. ``contracted`` is the axis of the weight that is summed over.
     """
 
     tensor: str
@@ -53,6 +53,7 @@ class WeightUse:
     kind: str  # "conv", "conv_transpose" or "linear"
     positions: int
     published_positions: int
+    contracted: int = 1
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,15 @@ class Discovery:
 
     ``watched`` maps a watched module to the groups on the channel axis (axis 1) of its output: for each channel
     position, the pair (group name, channel) or None where it is fixed. ``frozen`` maps a tensor axis (``"name:axis"``)
-    or a group to the reason why it can't shrink.
+    or a group to the reason why it can't shrink. ``notes`` says of a group what is true of it though it can shrink, such as
+    that a LayerNorm averages over its channels, so that its statistics change with the width.
     """
 
     groups: tuple[ChannelGroup, ...]
     uses: tuple[WeightUse, ...]
     watched: Mapping[str, tuple[tuple[str, int] | None, ...]] = field(default_factory=dict)
     frozen: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def group(self, name: str) -> ChannelGroup:
         """Return the group of that name."""

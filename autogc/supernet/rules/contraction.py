@@ -1,0 +1,133 @@
+"""Convolutions and matrix products: a contraction ties the axis that is summed over."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from autogc.supernet.groups import WeightUse
+from autogc.supernet.layout import Block, Layout, align, from_vectors, pin, settle, vector
+from autogc.supernet.rules.registry import Call, Result, register
+
+
+def _use(call: Call, weight: Layout, kind: str, contracted: int, positions: int, published: int) -> None:
+    """Note how a weight is used. ``contracted`` is the axis of ``weight`` that is summed over."""
+    if weight.origin is None:
+        return
+    block = weight.block(contracted)
+    owner = None if block is None else call.atoms.owner(int(block.ids.flat[0]))
+    axis = owner[1] if owner is not None and owner[0] == weight.origin else contracted
+    layer = weight.origin.rpartition(".")[0]
+    call.facts.uses.append(WeightUse(weight.origin, layer, kind, positions, published, contracted=axis))
+
+
+@register("convolution", "_convolution", "conv1d", "conv2d", "conv3d", "cudnn_convolution", "mkldnn_convolution")
+def convolution(call: Call) -> Result:
+    """Input channels meet the weight's second axis (a transposed one's first); output channels are the other one's.
+
+    A grouped convolution must shrink each of its groups evenly: corresponding channels are tied across groups, so a
+    class is one channel of every group. A depthwise one has as many groups as channels.
+    """
+    weight = call.layout("weight")
+    rank = len(weight.shape)
+    layout = pin(call.layout("input"), [0, *range(2, rank)], call.atoms)
+    groups, transposed = call.get("groups", 1), call.get("transposed", False)
+    contracted = 0 if transposed else 1
+    published = math.prod(call.shape[2:])
+    positions = math.prod(layout.shape[2:]) if transposed else published
+    _use(call, weight, "conv_transpose" if transposed else "conv", contracted, positions, published)
+    layout = settle(layout, 1, call.atoms)
+    weight = pin(weight, range(2, rank), call.atoms)
+    weight = settle(settle(weight, 0, call.atoms), 1, call.atoms)
+    channels, first, second = vector(layout, 1), vector(weight, 0), vector(weight, 1)
+    depthwise = groups > 1 and groups == len(channels)
+    unite = call.atoms.unite
+    if groups == 1:
+        unite(channels, first if transposed else second)
+        out = second if transposed else first
+    elif depthwise and transposed:
+        unite(channels, first)
+        call.atoms.freeze(second)
+        out = np.repeat(first, len(second))
+    elif depthwise:
+        unite(channels.repeat(len(first) // groups), first)
+        out = first
+    else:
+        by_group = first.reshape(groups, -1)
+        unite(by_group[1:], by_group[:1])
+        unite(channels.reshape(groups, -1), (by_group[0] if transposed else second)[None, :])
+        out = np.tile(second, groups) if transposed else first
+    bias = call.optional("bias")
+    if bias is not None:
+        unite(out, vector(settle(bias, 0, call.atoms), 0))
+    return from_vectors(call.shape, {1: out})
+
+
+def _product(call: Call, left: Layout, right: Layout) -> Layout:
+    """``(..., M, K) x (..., K, N)``: K is tied, batch axes are united, M and N are the operands' own."""
+    rank = len(left.shape)
+    for layout, rows in ((right, left), (left, right)):
+        if layout.origin is not None and rows.origin is None and len(layout.shape) == 2:
+            contracted, count = (0, rows.shape[-2]) if layout is right else (1, rows.shape[-1])
+            _use(call, layout, "linear", contracted, count, count)
+            break
+    left, right = settle(left, rank - 1, call.atoms), settle(right, rank - 2, call.atoms)
+    call.atoms.unite(vector(left, rank - 1), vector(right, rank - 2))
+    left, right = settle(left, rank - 2, call.atoms), settle(right, rank - 1, call.atoms)
+    outer = [
+        Layout((*left.shape[:-1], 1), [block for block in left.blocks if block.axes != (rank - 1,)]),
+        Layout((*right.shape[:-2], 1, right.shape[-1]), [block for block in right.blocks if block.axes != (rank - 2,)]),
+    ]
+    return Layout((*left.shape[:-1], right.shape[-1]), align(outer, call.atoms))
+
+
+@register("mm", "bmm")
+def product(call: Call) -> Result:
+    return _product(call, call.layout("self"), call.layout("mat2"))
+
+
+@register("addmm", "baddbmm")
+def add_product(call: Call) -> Result:
+    names = ("mat1", "mat2") if "mat1" in call.arguments else ("batch1", "batch2")
+    result = _product(call, call.layout(names[0]), call.layout(names[1]))
+    return Layout(call.shape, align([call.layout("self"), result], call.atoms))
+
+
+@register("linear")
+def linear(call: Call) -> Result:
+    layout, weight = call.layout("input"), call.layout("weight")
+    rank = len(layout.shape)
+    positions = math.prod(layout.shape[:-1])
+    _use(call, weight, "linear", 1, positions, positions)
+    layout, weight = settle(layout, rank - 1, call.atoms), settle(settle(weight, 0, call.atoms), 1, call.atoms)
+    call.atoms.unite(vector(layout, rank - 1), vector(weight, 1))
+    out = vector(weight, 0)
+    bias = call.optional("bias")
+    if bias is not None:
+        call.atoms.unite(out, vector(settle(bias, 0, call.atoms), 0))
+    return Layout(call.shape, [*[block for block in layout.blocks if block.axes != (rank - 1,)], Block((rank - 1,), out)])
+
+
+@register("mv", "dot", "vdot")
+def vector_product(call: Call) -> Result:
+    first, second = call.tensors()[:2]
+    last = len(first.shape) - 1
+    first = settle(first, last, call.atoms)
+    call.atoms.unite(vector(first, last), vector(settle(second, 0, call.atoms), 0))
+    return from_vectors(call.shape, {0: vector(first, 0)} if last else {})
+
+
+@register(
+    "_scaled_dot_product_flash_attention_for_cpu", "scaled_dot_product_attention", "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention", "_scaled_dot_product_fused_attention_overrideable",
+)  # fmt: skip
+def attention(call: Call) -> Result:
+    """Queries meet keys along the last axis, whose length also sets the scale: it is whole. Values keep their own."""
+    query, key, value = call.layout("query"), call.layout("key"), call.layout("value")
+    last = len(query.shape) - 1
+    for layout in (query, key):
+        pin(settle(layout, last, call.atoms), range(last + 1), call.atoms, f"{call.where} compares whole queries and keys")
+    value = pin(settle(value, last, call.atoms), range(last), call.atoms)
+    result = from_vectors(call.shape, {last: vector(value, last)})
+    return [result, *[None if shape is None else Layout(shape) for shape in call.shapes[1:]]] if len(call.shapes) > 1 else result
