@@ -1,0 +1,163 @@
+"""The report that a run ends with: tables, the front, the image grid, and where every number comes from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import copyfile
+from typing import TYPE_CHECKING, Any
+
+from autogc.files import replacing, write_text
+from autogc.tracking.album import FRONT_CSV, FRONT_HTML, FRONT_PNG, GRID_PNG, HYPERVOLUME_PNG, write_front
+from autogc.tracking.quantities import QUANTITIES
+from autogc.tracking.series import arrange, drawable, reference_point
+from autogc.tracking.table import COLUMNS, SubnetRow, cell, columns_of, markdown_table, teacher_of
+
+if TYPE_CHECKING:
+    from autogc.config.experiment import Experiment
+    from autogc.search.ledger import Evaluation
+
+REPORT_MD, INDEX_HTML = "report.md", "index.html"
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .35rem .8rem; border-bottom: 1px solid #e4e7eb; text-align: right; }
+td:first-child, th:first-child { text-align: left; }
+th { border-bottom: 2px solid #9aa5b1; } dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; }
+img { max-width: 100%; } iframe { width: 100%; height: 680px; border: 0; } .scroll { overflow-x: auto; } code { background: #f5f7fa; }
+"""
+
+
+def write_report(
+    directory: str | Path,
+    *,
+    experiment: Experiment,
+    evaluations: Sequence[Evaluation],
+    rows: Sequence[SubnetRow],
+    provenance: Mapping[str, Any],
+    command: str,
+    grid: Path | None = None,
+    teacher: Mapping[str, float] | None = None,
+    reference: Mapping[str, float] | None = None,
+) -> Path:
+    """Write report.md, index.html, front.csv, front.html, front.png, hypervolume.png and grid.png; return index.html.
+
+    ``rows`` are the subnets measured on the test images, the teacher first, in the order of the grid's columns. ``teacher`` holds
+    its values on the images that the search scored with, for the figures. ``provenance`` says where the scores come from
+    (``Judge.provenance``); ``reference`` is the hypervolume's, such as the tracker's, chosen from the evaluations when absent.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    objectives = experiment.search.objectives
+    usable = drawable(evaluations, objectives)
+    if usable:
+        point = reference or reference_point(usable, objectives)
+        assert point is not None
+        write_front(directory, usable, objectives, reference=point, teacher=teacher)
+    if grid is not None and grid.resolve() != (directory / GRID_PNG).resolve():
+        with replacing(directory / GRID_PNG) as beside:
+            copyfile(grid, beside)
+    members = [row_of(evaluation) for evaluation in arrange(usable, objectives).members]
+    facts = provenance_facts(experiment, evaluations, provenance=provenance, command=command)
+    files = [name for name in (FRONT_PNG, HYPERVOLUME_PNG, GRID_PNG) if (directory / name).exists()]
+    write_text(directory / REPORT_MD, _markdown(experiment.name, rows=rows, members=members, facts=facts, files=files))
+    write_text(directory / INDEX_HTML, _page(experiment.name, rows=rows, members=members, facts=facts, files=files))
+    return directory / INDEX_HTML
+
+
+def row_of(evaluation: Evaluation, *, name: str | None = None) -> SubnetRow:
+    """Return an evaluation as a row of the table, named by the first digits of its hash."""
+    values = {name: float(value) for name, value in {**evaluation.scores, **evaluation.costs}.items() if name in COLUMNS}
+    return SubnetRow(name=name or evaluation.candidate.hash[:8], **values)
+
+
+def provenance_facts(
+    experiment: Experiment, evaluations: Sequence[Evaluation], *, provenance: Mapping[str, Any], command: str
+) -> dict[str, str]:
+    """Return what a reader needs to judge the numbers and to make them again, as (what, how it was) in order."""
+    reasons = Counter(evaluation.reason or "no reason given" for evaluation in evaluations if evaluation.state == "failed")
+    facts = {"command": command, "experiment": experiment.name, "seed": str(experiment.seed), "data": experiment.data.name}
+    facts |= _flat(provenance)
+    complete = sum(evaluation.state == "complete" for evaluation in evaluations)
+    facts["evaluations"] = f"{len(evaluations)}, of which {complete} complete"
+    if reasons:
+        facts["failed because"] = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+    constraints = experiment.search.constraints
+    facts["constraints"] = ", ".join(f"{name} at most {most:g}" for name, most in constraints.items()) or "none"
+    latency = experiment.scores.latency
+    facts["latency"] = f"batch 1 on {latency.device}, {latency.warmup} runs to warm up, then the median and spread of {latency.runs}"
+    facts["MACs"] = "transposed convolutions at their input positions; the published convention counts them at their output positions"
+    facts["report written on"] = machine()
+    return facts
+
+
+def machine() -> str:
+    """Return this machine and the versions that matter, in one line."""
+    import torch
+
+    versions = [f"Python {platform.python_version()}", f"torch {torch.__version__}"]
+    try:
+        versions.append(f"autogc {version('autogc')}")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        versions.append("autogc (not installed)")
+    accelerator = f", {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else ""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores{accelerator}; " + ", ".join(versions)
+
+
+def _flat(values: Mapping[str, Any], *, under: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        label = f"{under}{name.replace('_', ' ')}"
+        flat |= _flat(value, under=f"{label}: ") if isinstance(value, Mapping) else {label: str(value)}
+    return flat
+
+
+CAPTIONS = {
+    FRONT_PNG: "The front",
+    HYPERVOLUME_PNG: "How the front grew",
+    GRID_PNG: "Input, real image, teacher and subnets, in the order of the table",
+}
+MEASURED = "Subnets, on the test images"
+SEARCHED = "The front as searched: scores in the supernet, on the validation images, before any fine-tuning"
+
+
+def _markdown(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow], facts: Mapping[str, str], files: Sequence[str]) -> str:
+    parts = [f"# {name}\n"]
+    parts += [f"## {title}\n\n{markdown_table(table)}" for title, table in ((MEASURED, rows), (SEARCHED, members)) if table]
+    parts += [f"## {CAPTIONS[file]}\n\n![{CAPTIONS[file]}]({file})\n" for file in files]
+    parts.append("## Where the numbers come from\n\n" + "".join(f"- **{what}**: {how}\n" for what, how in facts.items()))
+    return "\n".join(parts)
+
+
+def _page(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow], facts: Mapping[str, str], files: Sequence[str]) -> str:
+    parts = [f"<h1>{escape(name)}</h1>"]
+    if rows:
+        parts += [f"<h2>{MEASURED}</h2>", _html_table(rows)]
+    for file in files:
+        parts.append(f"<h2>{CAPTIONS[file]}</h2>")
+        if file == FRONT_PNG:
+            parts.append(f'<iframe src="{FRONT_HTML}" title="{CAPTIONS[file]}"></iframe>')
+            parts.append(f'<p>Point at a subnet to see what it is. Still: <a href="{FRONT_PNG}">{FRONT_PNG}</a>; numbers: ')
+            parts.append(f'<a href="{FRONT_CSV}">{FRONT_CSV}</a>.</p>')
+        else:
+            parts.append(f'<div class="scroll"><a href="{file}"><img src="{file}" alt="{CAPTIONS[file]}"></a></div>')
+    if members:
+        parts += [f"<h2>{SEARCHED}</h2>", _html_table(members)]
+    listed = "".join(f"<dt>{escape(what)}</dt><dd>{escape(how)}</dd>" for what, how in facts.items())
+    parts.append(f"<h2>Where the numbers come from</h2><dl>{listed}</dl>")
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(name)}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _html_table(rows: Sequence[SubnetRow]) -> str:
+    columns, teacher = columns_of(rows), teacher_of(rows)
+    heads = "".join(f"<th>{escape(text)}</th>" for text in ("subnet", *(QUANTITIES[column].title for column in columns)))
+    body = ""
+    for row in rows:
+        cells = (row.name, *(cell(row, column, teacher=teacher) for column in columns))
+        body += "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in cells) + "</tr>"
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -1,0 +1,161 @@
+"""What the figures draw, as numbers: the front, the rest, and how the hypervolume grew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autogc.search.pareto import front, hypervolume
+from autogc.tracking.quantities import QUANTITIES, axis_title, scale_of
+
+if TYPE_CHECKING:
+    from autogc.search.ledger import Evaluation
+
+# The reference lies this share of the range beyond the worst value seen, so that extreme members count
+# (Ishibuchi et al., "How to specify a reference point in hypervolume calculation", Evolutionary Computation 2018).
+MARGIN = 0.1
+# A cost that spans more than this ratio reads better on a logarithmic axis.
+LOGARITHMIC_FROM = 12.0
+
+
+@dataclass(frozen=True)
+class FrontSeries:
+    """The evaluations that can be drawn, split by whether they are on the front, in ascending order of ``x``.
+
+    ``x`` is the first cost among the objectives, ``y`` the first score (or what is left), ``colour`` the third objective.
+    ``teacher`` holds the teacher's values by name, where they are known.
+    """
+
+    x: str
+    y: str
+    colour: str | None
+    members: tuple[Evaluation, ...]
+    others: tuple[Evaluation, ...]
+    teacher: Mapping[str, float]
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the scores come from, as the first drawn evaluation says it."""
+        drawn = self.members + self.others
+        return drawn[0].provenance if drawn else {}
+
+    @property
+    def title(self) -> str:
+        """What is drawn, in one line."""
+        third = f" and {QUANTITIES[self.colour].title}" if self.colour else ""
+        return f"Pareto front: {QUANTITIES[self.y].title} against {QUANTITIES[self.x].title}{third}"
+
+    @property
+    def subtitle(self) -> str:
+        """How many evaluations, and how many of them are on the front."""
+        total = len(self.members) + len(self.others)
+        return f"{total} subnets scored in the supernet, {len(self.members)} on the front"
+
+    @property
+    def step(self) -> str:
+        """How the line runs between members, plotly's word: the cheaper one's score holds until the next (reversed for a maximised x)."""
+        return "vh" if QUANTITIES[self.x].higher_is_better else "hv"
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether ``x`` is a cost that spans too large a ratio for a linear axis."""
+        values = self._known(self.x)
+        return not QUANTITIES[self.x].judged and bool(values) and 0 < LOGARITHMIC_FROM * min(values) < max(values)
+
+    @property
+    def teacher_drawn(self) -> bool:
+        """Whether the teacher has a place on both axes."""
+        return self.x in self.teacher and self.y in self.teacher
+
+    def scaled(self, name: str, group: Sequence[Evaluation]) -> list[float]:
+        """Return the group's values of a score or cost in the unit that its axis says."""
+        divisor = self.divisor(name)
+        return [value_of(evaluation, name) / divisor for evaluation in group]
+
+    def divisor(self, name: str) -> float:
+        """Return what a value is divided by to be in the axis's unit, such as 1e9 for MACs in G."""
+        return scale_of(name, self._known(name))[0]
+
+    def axis(self, name: str) -> str:
+        """Return the axis title: name, unit, direction and, for a score, the network that judged."""
+        return axis_title(name, self._known(name), provenance=self.provenance)
+
+    def _known(self, name: str) -> list[float]:
+        values = [value_of(evaluation, name) for evaluation in self.members + self.others]
+        return values + ([self.teacher[name]] if name in self.teacher else [])
+
+
+def value_of(evaluation: Evaluation, name: str) -> float:
+    """Return a score or cost by its name, NaN where the evaluation has none."""
+    return float(evaluation.scores.get(name, evaluation.costs.get(name, math.nan)))
+
+
+def drawable(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> list[Evaluation]:
+    """Return the complete evaluations whose objectives are all finite numbers."""
+    return [
+        evaluation
+        for evaluation in evaluations
+        if evaluation.state == "complete" and all(math.isfinite(value_of(evaluation, name)) for name in objectives)
+    ]
+
+
+def arrange(evaluations: Sequence[Evaluation], objectives: Sequence[str], *, teacher: Mapping[str, float] | None = None) -> FrontSeries:
+    """Choose the axes and split the evaluations into the front and the rest."""
+    scores = [name for name in objectives if QUANTITIES[name].judged]
+    costs = [name for name in objectives if not QUANTITIES[name].judged]
+    x, y, *rest = [*costs[:1], *scores, *costs[1:]] if costs else [*scores[1:], scores[0]]
+    usable = drawable(evaluations, objectives)
+    members = front(usable, objectives)
+    chosen = {id(evaluation) for evaluation in members}
+    others = [evaluation for evaluation in usable if id(evaluation) not in chosen]
+    return FrontSeries(
+        x=x,
+        y=y,
+        colour=rest[0] if rest else None,
+        members=tuple(sorted(members, key=lambda evaluation: value_of(evaluation, x))),
+        others=tuple(sorted(others, key=lambda evaluation: value_of(evaluation, x))),
+        teacher={name: value for name, value in (teacher or {}).items() if name in QUANTITIES and math.isfinite(value)},
+    )
+
+
+def minimised(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> np.ndarray:
+    """Return the objectives (N, M) with the maximised ones negated, so that less is better in every column."""
+    signs = [-1.0 if QUANTITIES[name].higher_is_better else 1.0 for name in objectives]
+    rows = [[sign * value_of(evaluation, name) for sign, name in zip(signs, objectives, strict=True)] for evaluation in evaluations]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+
+
+def reference_point(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> dict[str, float] | None:
+    """Return a reference a tenth of the range beyond the worst value of each objective; None without a complete evaluation."""
+    usable = drawable(evaluations, objectives)
+    if not usable:
+        return None
+    values = minimised(usable, objectives)
+    worst, best = values.max(axis=0), values.min(axis=0)
+    span = np.where(worst > best, worst - best, np.maximum(np.abs(worst), 1.0))
+    point = worst + MARGIN * span
+    return {name: float(-value if QUANTITIES[name].higher_is_better else value) for name, value in zip(objectives, point, strict=True)}
+
+
+def hypervolume_history(
+    evaluations: Sequence[Evaluation], objectives: Sequence[str], *, reference: Mapping[str, float]
+) -> list[tuple[int, float]]:
+    """Return (trial, hypervolume of everything finished up to and with it), in the order in which trials finished.
+
+    With trials running side by side that order is not the trials' own; it is the one in which a value, once given, stays true.
+    """
+    signs = np.array([-1.0 if QUANTITIES[name].higher_is_better else 1.0 for name in objectives])
+    point = signs * np.array([reference[name] for name in objectives])
+    ordered = sorted(drawable(evaluations, objectives), key=lambda evaluation: (evaluation.finished, evaluation.trial))
+    values = minimised(ordered, objectives)
+    history, best, volume = [], np.empty((0, len(objectives))), 0.0
+    for evaluation, value in zip(ordered, values, strict=True):
+        if not (best <= value).all(axis=1).any():
+            best = np.vstack([best[~(value <= best).all(axis=1)], value])
+            volume = float(hypervolume(best, point))
+        history.append((evaluation.trial, volume))
+    return history
