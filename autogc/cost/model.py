@@ -1,0 +1,181 @@
+"""What a candidate costs, known before anything of it is built, run or evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from autogc.compression import DIMENSIONS
+from autogc.cost.formula import COSTS, PACKED_OVERHEAD, Term
+from autogc.cost.least import fewest_channels, minimize
+from autogc.cost.tables import CHANNEL_DIMENSIONS, LAYER_DIMENSIONS, Controls, Table, build_table, look_up, merged
+from autogc.cost.terms import terms_of
+from autogc.errors import ConfigError, InfeasibleError, nearest
+from autogc.supernet.candidate import Candidate, Value
+from autogc.supernet.groups import ChannelGroup
+from autogc.supernet.space import Space
+from autogc.supernet.supernet import Supernet
+
+# Rows looked up at a time: the partial sums of these stay in a core's cache.
+CHUNK = 1 << 15
+# A term with more combinations than this is worked out for the rows that are asked for instead of tabulated.
+LARGEST_TABLE = 1 << 21
+
+
+class CostModel:
+    """The closed-form costs of a supernet's candidates, for one image of the size that the supernet was converted with.
+
+    * ``macs``: multiply-accumulates of convolutions and linear layers as they are done, equal to fvcore's count of the extracted module;
+    * ``macs_published``: the same with transposed convolutions counted at their output positions, as the papers do;
+    * ``params``: the extracted module's parameters;
+    * ``storage_bytes``: the size of the exported ``packed.safetensors``.
+
+    All of them: lower is better. Normalisation and activation functions do no counted multiplications.
+    """
+
+    def __init__(self, supernet: Supernet, space: Space | None = None) -> None:
+        self._groups: dict[str, ChannelGroup] = {group.name: group for group in supernet.discovery.groups}
+        self._terms = terms_of(supernet)
+        self._space = space
+
+    def costs(self, candidate: Candidate) -> dict[str, int]:
+        """Return each cost of one candidate."""
+        kept = {}
+        for name, group in self._groups.items():
+            count = group.size
+            for dimension in CHANNEL_DIMENSIONS:
+                value = candidate.get(dimension, name)
+                if value is not None:
+                    count = DIMENSIONS[dimension].count(count, value, group.multiple)  # type: ignore[attr-defined]
+            kept[name] = int(count)
+        total = np.zeros(len(COSTS), dtype=np.int64)
+        for term in self._terms:
+            total += term.costs(kept, _values_at(candidate, term.layer))
+        total[COSTS.index("storage_bytes")] += PACKED_OVERHEAD
+        return dict(zip(COSTS, (int(value) for value in total), strict=True))
+
+    @property
+    def space(self) -> Space:
+        """The space that the model was made with."""
+        assert self._space is not None, "this CostModel was made without a space"
+        return self._space
+
+    @cached_property
+    def _controls(self) -> Controls:
+        return Controls(self.space)
+
+    @cached_property
+    def _tables(self) -> tuple[list[Table], list[Term]]:
+        """The merged tables, and the terms that have too many combinations for one."""
+        full = [range(size) for size in self._controls.sizes]
+        small, large = [], []
+        for term in self._terms:
+            combinations = prod(self._controls.sizes[decision] for decision in self._controls.deciding(term))
+            (small if combinations <= LARGEST_TABLE else large).append(term)
+        return merged([build_table(term, self._controls, self._groups, full) for term in small]), large
+
+    def costs_of(self, columns: np.ndarray) -> dict[str, np.ndarray]:
+        """Return each cost, int64 (N,), of candidates given as indices into their decisions' values: integers (N, decisions)."""
+        columns = np.asarray(columns)
+        sizes = self._controls.sizes
+        if columns.ndim != 2 or columns.shape[1] != len(sizes) or not np.issubdtype(columns.dtype, np.integer):
+            raise ValueError(f"columns must be integers of shape (N, {len(sizes)}), got {columns.dtype} of shape {columns.shape}")
+        if len(columns) and (columns.min() < 0 or (columns.max(axis=0) >= sizes).any()):
+            raise ValueError("columns hold an index that its decision does not have")
+        tables, large = self._tables
+        total = np.empty((len(columns), len(COSTS)), dtype=np.int64)
+        for start in range(0, len(columns), CHUNK):
+            # One row a decision: a look-up reads whole decisions, not whole candidates.
+            rows = np.ascontiguousarray(columns[start : start + CHUNK].T)
+            part = look_up(tables, rows)
+            for term in large:
+                part += self._direct(term, rows)
+            total[start : start + CHUNK] = part
+        total[:, COSTS.index("storage_bytes")] += PACKED_OVERHEAD
+        return {name: np.ascontiguousarray(total[:, index]) for index, name in enumerate(COSTS)}
+
+    def _direct(self, term: Term, rows: np.ndarray) -> np.ndarray:
+        """Return a term's costs, int64 (N, 4), without its table: the formula once for each combination of the layer's own values."""
+        full = [range(size) for size in self._controls.sizes]
+        kept = {}
+        for name in term.groups:
+            deciding, counts = self._controls.kept(self._groups[name], full)
+            kept[name] = np.broadcast_to(counts[tuple(rows[decision] for decision in deciding)], rows.shape[1:])
+        layer = {name: found for name in LAYER_DIMENSIONS if (found := self._controls.of(name, term.layer)) is not None}
+        choosing = sorted({decision for decision, _ in layer.values()})
+        costs = np.empty((rows.shape[1], len(COSTS)), dtype=np.int64)
+        combinations, which = np.unique(rows[choosing], axis=1, return_inverse=True)
+        for index, combination in enumerate(combinations.T):
+            position = dict(zip(choosing, combination, strict=True))
+            settled = {name: values[position[decision]] for name, (decision, values) in layer.items()}
+            here = np.flatnonzero(which.reshape(-1) == index)
+            values = {name: value for name, value in settled.items() if value is not None}
+            costs[here] = term.costs({name: counts[here] for name, counts in kept.items()}, values)
+        return costs
+
+    def least(self, cost: str) -> int:
+        """Return the smallest value that a cost takes anywhere in the space."""
+        return self._least[_known(cost)][0]
+
+    def least_genotype(self, cost: str) -> dict[str, Value]:
+        """Return decisions that reach ``least(cost)``."""
+        return self.space.genotype(self._least[_known(cost)][1])
+
+    @cached_property
+    def _least(self) -> dict[str, tuple[int, list[int]]]:
+        allowed = fewest_channels(self._controls, list(self._groups.values()))
+        tables = merged(build_table(term, self._controls, self._groups, allowed) for term in self._terms)
+        found = {}
+        for index, name in enumerate(COSTS):
+            factors = [(table.decisions, table.costs[..., index]) for table in tables]
+            value, chosen = minimize(factors, [len(values) for values in allowed])
+            indices = [values[choice] for values, choice in zip(allowed, chosen, strict=True)]
+            found[name] = (value + (PACKED_OVERHEAD if name == "storage_bytes" else 0), indices)
+        return found
+
+    def check(self, constraints: Mapping[str, float]) -> None:
+        """Raise InfeasibleError, with the least reachable value, for constraints that no candidate of the space can meet.
+
+        ``latency_ms`` is measured, not counted, and passed over.
+        """
+        problems = [
+            f"{name} at most {limit:,.10g} can't be met: the least that this space reaches is {self.least(name):,}"
+            for name, limit in constraints.items()
+            if name in COSTS and self.least(name) > limit
+        ]
+        if problems:
+            raise InfeasibleError("; ".join(problems))
+
+    def feasible(self, columns: np.ndarray, constraints: Mapping[str, float]) -> np.ndarray:
+        """Return which candidates (N, decisions) meet the constraints, bool (N,). ``latency_ms`` is passed over."""
+        costs = self.costs_of(columns)
+        meets = np.ones(len(columns), dtype=bool)
+        for name, limit in constraints.items():
+            if name != "latency_ms":
+                meets &= costs[_known(name)] <= limit
+        return meets
+
+    def feasible_share(self, constraints: Mapping[str, float], samples: int = 20_000, seed: int = 0) -> float:
+        """Return the share, in [0, 1], of the space that meets the constraints: of ``samples`` uniform draws; exact for a smaller space."""
+        return float(self.feasible(self.draw(samples, seed), constraints).mean())
+
+    def draw(self, samples: int, seed: int) -> np.ndarray:
+        """Return ``samples`` uniform draws as int64 (N, decisions); every candidate once where the space has no more than that."""
+        sizes: Sequence[int] = self._controls.sizes
+        if self.space.size <= samples:
+            return np.stack(np.unravel_index(np.arange(self.space.size), sizes), axis=1)
+        return np.random.default_rng(seed).integers(0, sizes, size=(samples, len(sizes)))
+
+
+def _values_at(candidate: Candidate, layer: str) -> dict[str, Value]:
+    found = {dimension: candidate.get(dimension, layer) for dimension in LAYER_DIMENSIONS}
+    return {dimension: value for dimension, value in found.items() if value is not None}
+
+
+def _known(cost: str) -> str:
+    if cost not in COSTS:
+        raise ConfigError(f"no cost named {cost!r}: {nearest(cost, COSTS)}", source="cost")
+    return cost
