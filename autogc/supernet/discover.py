@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -83,10 +83,10 @@ def _groups(analysis: Analysis, classes: Classes, uses: Sequence[WeightUse]) -> 
         if len(roots) < 2:
             continue
         places = sorted((place for place, _ in signature), key=rank)
-        roots.sort(key=lambda root, lead=places[0]: classes[root][lead][0])  # type: ignore[misc]
+        lead = places[0]
+        roots.sort(key=_first_position(classes, lead))
         members = tuple(AxisMember(*place, tuple(tuple(classes[root][place]) for root in roots)) for place in places)
         producers = tuple(dict.fromkeys(place[0].rpartition(".")[0] for place in places if rank(place)[0] == 0))
-        lead = places[0]
         name = producers[0] if producers else lead[0]
         built.append((rank(lead), classes[roots[0]][lead][0], name, ChannelGroup(name, len(roots), members, producers), roots))
     built.sort(key=lambda item: item[:2])
@@ -98,6 +98,10 @@ def _groups(analysis: Analysis, classes: Classes, uses: Sequence[WeightUse]) -> 
         groups.append(replace(group, name=unique))
         names.update({root: (unique, index) for index, root in enumerate(roots)})
     return tuple(groups), names
+
+
+def _first_position(classes: Classes, lead: Place) -> Callable[[int], int]:
+    return lambda root: classes[root][lead][0]
 
 
 def _watched(analysis: Analysis, name: str, names: dict[int, tuple[str, int]]) -> tuple[tuple[str, int] | None, ...]:

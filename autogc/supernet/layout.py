@@ -51,13 +51,14 @@ def simplify(layout: Layout, atoms: Atoms) -> Layout:
     """Return the layout with axes along which a block doesn't vary, and fixed blocks, left out."""
     blocks = []
     for block in layout.blocks:
-        roots, ids, axes = atoms.find(block.ids), block.ids, block.axes
+        ids, axes = block.ids, block.axes
+        roots: Ids = atoms.find(ids)
         if atoms.is_fixed(roots).all():
             continue
         for axis in reversed(axes):
             place = axes.index(axis)
             if len(axes) > 1 and (roots == roots.take([0], axis=place)).all():
-                roots, ids = roots.take(0, axis=place), ids.take(0, axis=place)
+                roots, ids = np.take(roots, 0, axis=place), np.take(ids, 0, axis=place)
                 axes = (*axes[:place], *axes[place + 1 :])
         blocks.append(Block(axes, ids))
     return replace(layout, blocks=blocks)

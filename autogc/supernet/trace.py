@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
@@ -77,8 +77,10 @@ def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] 
 
 def _make(forward: Callable[..., Any], tensors: list[Tensor], example: tuple[Tensor, ...]) -> fx.GraphModule:
     """Trace on fake tensors without in-place operators if the module allows it, otherwise on real ones."""
+    functional = functionalize(forward, remove="mutations")
+    attempts: list[tuple[Literal["fake", "real"], Callable[..., Any]]] = [("fake", functional), ("fake", forward), ("real", forward)]
     failure: Exception | None = None
-    for mode, function in (("fake", functionalize(forward, remove="mutations")), ("fake", forward), ("real", forward)):
+    for mode, function in attempts:
         try:
             with torch.no_grad():
                 return make_fx(function, tracing_mode=mode, _allow_non_fake_inputs=True)(tensors, *example)

@@ -33,7 +33,8 @@ def convolution(call: Call) -> Result:
     rank = len(weight.shape)
     layout = pin(call.layout("input"), [0, *range(2, rank)], call.atoms)
     groups, transposed = call.get("groups", 1), call.get("transposed", False)
-    contracted = 0 if transposed else 1
+    depthwise = groups > 1 and groups == layout.shape[1]
+    contracted = 0 if transposed and not depthwise else 1
     published = math.prod(call.shape[2:])
     positions = math.prod(layout.shape[2:]) if transposed else published
     _use(call, weight, "conv_transpose" if transposed else "conv", contracted, positions, published)
@@ -41,7 +42,6 @@ def convolution(call: Call) -> Result:
     weight = pin(weight, range(2, rank), call.atoms)
     weight = settle(settle(weight, 0, call.atoms), 1, call.atoms)
     channels, first, second = vector(layout, 1), vector(weight, 0), vector(weight, 1)
-    depthwise = groups > 1 and groups == len(channels)
     unite = call.atoms.unite
     if groups == 1:
         unite(channels, first if transposed else second)

@@ -1,0 +1,190 @@
+"""Prove a discovery: run narrower subnets and compare them with an oracle that does not use the slicing."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call
+from torch.utils import _pytree as pytree
+
+from autogc.errors import ConversionError
+from autogc.supernet.attributes import attributes_following
+from autogc.supernet.groups import Discovery
+from autogc.supernet.oracle import Kind, choose_kept, draw_state, oracle_state
+from autogc.supernet.slices import Slicer
+from autogc.supernet.trace import single, state
+from autogc.supernet.watched import WatchedAxis
+
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
+GAINS = (1.4, 1.0, 0.7)
+SMALLEST_SIDE = 16
+
+
+def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery) -> Discovery:
+    """Trial-run each group alone at another width, then all together; return the discovery with those that fail frozen.
+
+    The trial is in float64 on randomly drawn weights, with a random subset of channels, at the smallest image size that the module
+    takes. A group passes when its subnet's outputs (and watched features) are within 1e-8, relative, of the oracle's. The module is not changed.
+    Groups that ``discovery.notes`` speaks of may meet a weaker oracle (see ``oracle``).
+    """
+    bench = _Bench(module, example, discovery)
+    frozen: dict[str, str] = {}
+    for group in discovery.groups:
+        reason = bench.trial([group.name])
+        if reason is not None:
+            frozen[group.name] = reason
+    noted = [name for name in frozen if name in discovery.notes]
+    if len(noted) > 1 and bench.trial(noted) is None:  # several groups under one normalisation stand or fall together
+        frozen = {name: reason for name, reason in frozen.items() if name not in noted}
+    passed: list[str] = []
+    alone = [group.name for group in discovery.groups if group.name not in frozen]
+    if bench.trial(alone) is None:
+        passed = alone
+    for name in alone if not passed else ():
+        reason = bench.trial([*passed, name])
+        if reason is None:
+            passed.append(name)
+        else:
+            frozen[name] = f"together with {', '.join(passed)}: {reason}"
+    return _without(discovery, frozen)
+
+
+def _without(discovery: Discovery, frozen: Mapping[str, str]) -> Discovery:
+    """Return the discovery without some groups, and their reasons."""
+    return replace(
+        discovery,
+        groups=tuple(group for group in discovery.groups if group.name not in frozen),
+        watched={
+            name: tuple(None if channel is not None and channel[0] in frozen else channel for channel in channels)
+            for name, channels in discovery.watched.items()
+        },
+        frozen={**discovery.frozen, **frozen},
+        notes={name: note for name, note in discovery.notes.items() if name not in frozen},
+    )
+
+
+class _Bench:
+    """A double-precision copy of the module with drawn weights, and what it gives at full width."""
+
+    def __init__(self, module: nn.Module, example: Sequence[Tensor], discovery: Discovery) -> None:
+        self.discovery = discovery
+        self.slicer = Slicer(discovery)
+        self.watched = {name: WatchedAxis(channels) for name, channels in discovery.watched.items() if channels}
+        self.module, self.inputs, self.dtype = _prepared(module, example)
+        self.states = [
+            draw_state(state(self.module), discovery, gain=gain, generator=Generator().manual_seed(index))
+            for index, gain in enumerate(GAINS)
+        ]
+        self.full: list[list[Tensor] | None] = [None for _ in GAINS]
+
+    def run(self, tensors: Mapping[str, Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Return the outputs and the watched features; random numbers in the forward pass are the same each time."""
+        features: dict[str, Tensor] = {}
+        handles = [self.module.get_submodule(name).register_forward_hook(_keep(features, name)) for name in self.watched]
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.manual_seed(0)
+                result = functional_call(self.module, dict(tensors), self.inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)], features
+
+    def trial(self, names: Sequence[str]) -> str | None:
+        """Narrow these groups; return None if the subnet is right, else what is wrong."""
+        noted = any(name in self.discovery.notes for name in names)
+        kinds: tuple[Kind, ...] = ("random", "copies", "silent") if noted else ("random",)
+        first: str | None = None
+        for kind in kinds:
+            reason = self._trial(names, kind)
+            if reason is None:
+                return None
+            first = first or reason
+        return first
+
+    def _trial(self, names: Sequence[str], kind: Kind) -> str | None:
+        for index, drawn in enumerate(self.states):
+            generator = Generator().manual_seed(1000 + index)
+            chosen = {name: choose_kept(self.discovery.group(name), kind, generator=generator) for name in names}
+            expected, oracle_features = self.run(oracle_state(drawn, self.discovery, chosen, kind, generator=generator))
+            kept = {name: channels for name, (channels, _) in chosen.items()}
+            sliced = self.slicer.slice(drawn, kept)
+            try:
+                with attributes_following(self.module, sliced):
+                    found, features = self.run(sliced)
+            except Exception as error:  # a user's forward may raise anything at a width that it doesn't expect
+                return f"a narrower run raises {type(error).__name__}: {_short(error)}"
+            everything = {group.name: kept.get(group.name, torch.arange(group.size)) for group in self.discovery.groups}
+            for name, axis in self.watched.items():
+                expected = [*expected, oracle_features[name].index_select(1, axis.index(everything).to(oracle_features[name].device))]
+                found = [*found, features[name]]
+            if [value.shape for value in found] != [value.shape for value in expected]:
+                return f"a narrower run gives shapes {[tuple(v.shape) for v in found]} instead of {[tuple(v.shape) for v in expected]}"
+            difference = max((_difference(a, b) for a, b in zip(found, expected, strict=True)), default=0.0)
+            if not difference <= TOLERANCE[self.dtype]:
+                return f"a narrower run differs from the full network without these channels by {difference:.1e}"
+            if self._effect(index, expected) > 100 * TOLERANCE[self.dtype]:
+                return None
+        return "it has no effect on the output that a trial run could see"
+
+    def _effect(self, index: int, expected: Sequence[Tensor]) -> float:
+        """Return how much the cut changes the network's outputs at all."""
+        if self.full[index] is None:
+            self.full[index] = self.run(self.states[index])[0]
+        full = self.full[index]
+        assert full is not None
+        return max((_difference(a, b) for a, b in zip(expected, full, strict=False)), default=0.0)
+
+
+def _prepared(module: nn.Module, example: Sequence[Tensor]) -> tuple[nn.Module, tuple[Tensor, ...], torch.dtype]:
+    """Return an evaluation-mode copy, inputs as small as it takes, and the precision: float64, or float32 where the module insists."""
+    failure: Exception | None = None
+    for dtype in (torch.float64, torch.float32):
+        trial = copy.deepcopy(module).eval().requires_grad_(False).to(dtype)
+        reference = next(iter(state(trial).values()), torch.zeros(()))
+        for inputs in _sizes(single(example)):
+            inputs = tuple(
+                value.to(reference.device, dtype) if value.is_floating_point() else value.to(reference.device) for value in inputs
+            )
+            try:
+                with torch.no_grad(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    trial(*inputs)
+            except Exception as error:  # this size or precision doesn't suit the module; the last error is reported
+                failure = error
+                continue
+            return trial, inputs, dtype
+    raise ConversionError(f"the generator doesn't run on its example input: {failure}") from failure
+
+
+def _sizes(example: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+    """Return the example at ever larger image sizes, up to its own."""
+    sides = [side for value in example if value.ndim == 4 for side in value.shape[2:]]
+    found = [example]
+    factor = 2
+    while sides and all(side % factor == 0 and side // factor >= SMALLEST_SIDE for side in sides):
+        found.insert(0, tuple(value[..., ::factor, ::factor] if value.ndim == 4 else value for value in example))
+        factor *= 2
+    return found
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    scale = max(float(expected.abs().max()), 1e-30) if expected.numel() else 1.0
+    return float((found - expected).abs().max()) / scale if expected.numel() else 0.0
+
+
+def _short(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]
+
+
+def _keep(features: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]
+    def hook(part: nn.Module, inputs: object, output: Tensor) -> None:
+        features[name] = output
+
+    return hook
