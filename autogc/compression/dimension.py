@@ -147,5 +147,5 @@ def ratio_problem(value: object) -> str | None:
 
 def share(ratio: float, count: int | Counts) -> int | Counts:
     """Return floor(ratio * count), an int for an int and an int64 array for an array."""
-    floored = np.floor(ratio * np.asarray(count)).astype(np.int64)
+    floored = np.asarray(np.floor(ratio * np.asarray(count)), dtype=np.int64)
     return floored if isinstance(count, np.ndarray) else int(floored)

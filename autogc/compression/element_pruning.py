@@ -29,7 +29,7 @@ class ElementPruning(MaskDimension):
         """Return numel - floor(value * numel); at least 1, where floating point would round the product up to all of them."""
         check(self, value)
         kept = np.maximum(numel - share(value, numel), 1)
-        return kept if isinstance(numel, np.ndarray) else int(kept)
+        return np.asarray(kept) if isinstance(numel, np.ndarray) else int(kept)
 
     def mask(self, weight: Tensor, value: Any) -> Tensor:
         """Return True at the ``kept_count`` largest magnitudes; of equals the last ones in row-major order stay."""

@@ -32,11 +32,13 @@ class FilterPruning(ChannelDimension):
     def count(self, available: Any, value: Any, multiple: int) -> Any:
         """Return available - floor(value * available), rounded up to a multiple of ``multiple``."""
         check(self, value)
+        if value == 0:
+            return available
         left = available - share(value, available)
         rounded = np.maximum(-(-left // multiple) * multiple, multiple)
         # What does not fill a multiple can't stay, where the group itself is no whole number of them.
         counted = np.minimum(rounded, np.maximum(available // multiple * multiple, multiple))
-        return counted if isinstance(available, np.ndarray) else int(counted)
+        return np.asarray(counted) if isinstance(available, np.ndarray) else int(counted)
 
     def choose(self, kept: Tensor, count: int, importance: Callable[[], Tensor]) -> Tensor:
         """Return the ``count`` most important of ``kept``; of equals the first."""

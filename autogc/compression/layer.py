@@ -151,7 +151,10 @@ def unpack(data: bytes, shape: Sequence[int], values: Mapping[str, Value]) -> Te
     count, width = code_parts[0]
     assert len(rest) == 4 * table_part[0] + packed_size(count, width)
     codes = torch.from_numpy(unpack_codes(rest[4 * table_part[0] :], count, width))
-    return recipe.decode(Encoded(table=table, codes=codes), shape, mask)
+    try:
+        return recipe.decode(Encoded(table=table, codes=codes), shape, mask)
+    except IndexError as error:
+        raise CheckpointError(f"a weight of shape {tuple(shape)} with {dict(values)} has a code past the end of its table") from error
 
 
 def _floats(values: Tensor) -> bytes:

@@ -36,7 +36,7 @@ class Width(ChannelDimension):
         least = int(np.min(available))
         if value > least:
             raise CandidateError(f"width: {value} channels of a group that has {least}; at most {least} work")
-        if value % multiple:
+        if value % multiple and value != least:
             raise CandidateError(f"width: {value} channels in a group that shrinks by {multiple}; a multiple of {multiple} works")
         return np.full_like(available, value) if isinstance(available, np.ndarray) else value
 
