@@ -32,7 +32,7 @@ def attributes_following(module: nn.Module, tensors: Mapping[str, Tensor]) -> It
                 if getattr(part, attribute) != value:
                     before.append((part, attribute, getattr(part, attribute)))
                     setattr(part, attribute, value)
-            if not own and isinstance(part, _FOLLOWING_INPUT):
+            if not own and isinstance(part, FOLLOWING_INPUT):
                 before += [(part, attribute, getattr(part, attribute)) for attribute in attributes_of_input(part, None)]
                 handles.append(part.register_forward_pre_hook(follow_input))
         yield
@@ -74,7 +74,7 @@ def attributes(part: nn.Module, own: Mapping[str, Tensor]) -> dict[str, Any]:
     return {}
 
 
-_FOLLOWING_INPUT = (nn.modules.instancenorm._InstanceNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
+FOLLOWING_INPUT = (nn.modules.instancenorm._InstanceNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 
 
 def attributes_of_input(part: nn.Module, x: Tensor | None) -> dict[str, Any]:

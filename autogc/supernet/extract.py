@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from autogc.supernet.attributes import FOLLOWING_INPUT, follow_input
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.operators import ElasticConv2d, QuantizedInput, SeparableConv2d
 
@@ -23,6 +26,8 @@ def extract(supernet: Supernet, candidate: Candidate) -> nn.Module:
     """
     with supernet.configured(candidate) as tensors:
         module = _copy_without_tensors(supernet.module)
+    for part in module.modules():
+        part._forward_pre_hooks.clear()
     for name, tensor in tensors.items():
         parent, _, leaf = name.rpartition(".")
         owner = module.get_submodule(parent)
@@ -33,7 +38,6 @@ def extract(supernet: Supernet, candidate: Candidate) -> nn.Module:
             owner._buffers[leaf] = own
     for layer in supernet.layers:
         part = module.get_submodule(layer)
-        part._forward_pre_hooks.clear()
         vars(part).pop("activation_bits", None)
         if isinstance(part, ElasticConv2d):
             part = _plain(part)
@@ -42,7 +46,21 @@ def extract(supernet: Supernet, candidate: Candidate) -> nn.Module:
             part = QuantizedInput(part, int(bits))
         parent, _, leaf = layer.rpartition(".")
         setattr(module.get_submodule(parent), leaf, part)
+    _follow_inputs(module, supernet.example_shape)
     return module.eval()
+
+
+def _follow_inputs(module: nn.Module, example_shape: Sequence[int]) -> None:
+    """Set the sizes that norm layers without tensors keep to those of their inputs, which a run on shapes alone tells."""
+    norms = [part for part in module.modules() if isinstance(part, FOLLOWING_INPUT) and not [*part.parameters(), *part.buffers()]]
+    handles = [norm.register_forward_pre_hook(follow_input) for norm in norms]
+    try:
+        if norms:
+            with FakeTensorMode(allow_non_fake_inputs=True):
+                module.eval()(torch.empty(*example_shape))
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _copy_without_tensors(module: nn.Module) -> nn.Module:

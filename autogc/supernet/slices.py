@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,14 +37,14 @@ class Slicer:
 
     def __init__(self, discovery: Discovery) -> None:
         self.sizes = {group.name: group.size for group in discovery.groups}
-        self._members: dict[str, dict[int, list[tuple[str, Tensor]]]] = defaultdict(lambda: defaultdict(list))
+        self._members: dict[str, dict[int, list[tuple[str, Tensor]]]] = {}
         tables: dict[Any, Tensor] = {}
         for group in discovery.groups:
             for member in group.members:
                 key = (group.name, member.positions)
                 if key not in tables:
                     tables[key] = torch.tensor(member.positions, dtype=torch.int64)
-                self._members[member.tensor][member.axis].append((group.name, tables[key]))
+                self._members.setdefault(member.tensor, {}).setdefault(member.axis, []).append((group.name, tables[key]))
         self._plans: list[_Plan] = []
         self._places: dict[Any, int] = {}
         self._axes: dict[str, list[tuple[int, int]]] = {}

@@ -33,16 +33,18 @@ class Supernet(nn.Module):
     A subnet is ``materialize(candidate)`` applied with ``functional_call``: evaluating one changes nothing here.
     """
 
-    def __init__(self, module: nn.Module, discovery: Discovery, *, sites: Sequence[str], watch: Sequence[str]) -> None:
+    def __init__(
+        self, module: nn.Module, discovery: Discovery, *, sites: Sequence[str], watch: Sequence[str], example_shape: Sequence[int]
+    ) -> None:
         super().__init__()
         self.module = module
         self.discovery = discovery
         self.sites = tuple(sites)
         self.watch = tuple(watch)
+        self.example_shape = tuple(example_shape)
         self.layers = tuple(dict.fromkeys(use.layer for use in discovery.uses if isinstance(module.get_submodule(use.layer), LAYER_TYPES)))
         self._slicer = Slicer(_with_separable(discovery, module, self.sites))
         self._watched = {name: WatchedAxis(axis) for name, axis in discovery.watched.items()}
-        self._instance_norms = [name for name in _plain_instance_norms(module) if name in self._watched]
         for name in self.layers:
             module.get_submodule(name).register_forward_pre_hook(_quantize_input)
 
@@ -70,14 +72,13 @@ class Supernet(nn.Module):
         for name in watch:
             if name not in names:
                 raise ConversionError(f"the generator has no module {name!r} to distil from: {nearest(name, names)}")
-        watched = dict.fromkeys([*watch, *_plain_instance_norms(module)])
-        discovery = discover(module, (example_input,), watch=tuple(watched))
+        discovery = discover(module, (example_input,), watch=tuple(watch))
         if verify:
             discovery = verify_discovery(module, (example_input,), discovery)
         _order_channels(module, discovery, importance)
         _check_unchanged(generator, module, example_input)
         sites = _decompose(module, decompose, discovery)
-        return cls(module, discovery, sites=sites, watch=watch)
+        return cls(module, discovery, sites=sites, watch=watch, example_shape=example_input.shape)
 
     def weights_of(self, layer: str, operator: str) -> tuple[str, ...]:
         """Return the names of the compressible weights of a layer under an operator."""
@@ -117,11 +118,8 @@ class Supernet(nn.Module):
 
         Buffers are copies, so that a subnet in training mode leaves the supernet's statistics alone.
         """
-        return self._materialize(candidate, self.kept(candidate))
-
-    def _materialize(self, candidate: Candidate, kept: dict[str, Tensor]) -> dict[str, Tensor]:
         buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
-        tensors = self._slicer.slice({**dict(self.module.named_parameters()), **buffers}, kept)
+        tensors = self._slicer.slice({**dict(self.module.named_parameters()), **buffers}, self.kept(candidate))
         for layer in self.layers:
             values = self.values_of(layer, candidate)
             if values:
@@ -152,13 +150,8 @@ class Supernet(nn.Module):
     @contextmanager
     def configured(self, candidate: Candidate) -> Iterator[dict[str, Tensor]]:
         """Set what modules hold besides tensors to the candidate's, for one call."""
-        kept = self.kept(candidate)
-        tensors = self._materialize(candidate, kept)
-        norms = {name: self.module.get_submodule(name) for name in self._instance_norms}
-        full = {name: norm.num_features for name, norm in norms.items()}
+        tensors = self.materialize(candidate)
         try:
-            for name, norm in norms.items():
-                norm.num_features = len(self._watched[name].index(kept))  # type: ignore[assignment]
             for site in self.sites:
                 self.module.get_submodule(site).operator = candidate.get("operator", site, "dense")  # type: ignore[assignment]
             for layer in self.layers:
@@ -166,8 +159,6 @@ class Supernet(nn.Module):
             with attributes_following(self.module, tensors):
                 yield tensors
         finally:
-            for name, norm in norms.items():
-                norm.num_features = full[name]
             for site in self.sites:
                 self.module.get_submodule(site).operator = "dense"  # type: ignore[assignment]
             for layer in self.layers:
@@ -211,11 +202,6 @@ def _store(found: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]
         found[name] = output
 
     return hook
-
-
-def _plain_instance_norms(module: nn.Module) -> list[str]:
-    """Instance norms without parameters: nothing of theirs is sliced, but ``num_features`` must follow."""
-    return [name for name, part in module.named_modules() if isinstance(part, nn.InstanceNorm2d) and not part.affine]
 
 
 def _order_channels(module: nn.Module, discovery: Discovery, importance: str) -> None:
