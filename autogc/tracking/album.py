@@ -30,7 +30,8 @@ def write_front(
     directory.mkdir(parents=True, exist_ok=True)
     figure = front_figure(evaluations, objectives, teacher=teacher)
     with replacing(directory / FRONT_HTML) as beside:
-        beside.write_text(figure.to_html(include_plotlyjs=True, default_height="640px"), encoding="utf-8")
+        # As high as the frame that shows it, less the body's margins: MLflow's is small, a browser's window large.
+        beside.write_text(figure.to_html(include_plotlyjs=True, default_height="calc(100vh - 20px)"), encoding="utf-8")
     front_png(evaluations, objectives, directory / FRONT_PNG, teacher=teacher)
     hypervolume_png(evaluations, objectives, directory / HYPERVOLUME_PNG, reference=reference)
     front_csv(arrange(evaluations, objectives).members, directory / FRONT_CSV)

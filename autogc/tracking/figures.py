@@ -78,7 +78,9 @@ def front_figure(evaluations: Sequence[Evaluation], objectives: Sequence[str], *
         font={"color": INK},
     )
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": MUTED, "ticks": "outside"}
-    spacing = {"type": "log", "dtick": "D2"} if series.logarithmic else {}  # D2: ticks at 1, 2 and 5
+    spacing = {}
+    if series.logarithmic:
+        spacing = {"type": "log", "tickvals": series.ticks, "ticktext": [f"{tick:g}" for tick in series.ticks]}
     figure.update_xaxes(title=series.axis(series.x), **spacing, **axis)
     figure.update_yaxes(title=_wrapped(series.axis(series.y), newline="<br>"), **axis)
     return figure

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 REPORT_MD, INDEX_HTML = "report.md", "index.html"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .35rem .8rem; border-bottom: 1px solid #e4e7eb; text-align: right; }
-td:first-child, th:first-child { text-align: left; }
-th { border-bottom: 2px solid #9aa5b1; } dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; }
-img { max-width: 100%; } iframe { width: 100%; height: 680px; border: 0; } .scroll { overflow-x: auto; } code { background: #f5f7fa; }
+table { border-collapse: collapse; margin: 1rem 0; }
+td, th { padding: .35rem .8rem; border-bottom: 1px solid #e4e7eb; text-align: right; white-space: nowrap; }
+th { border-bottom: 2px solid #9aa5b1; } td:first-child, th:first-child { text-align: left; }
+dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; }
+img { max-width: 100%; } iframe { width: 100%; height: 680px; border: 0; } .scroll { overflow-x: auto; }
 """
 
 

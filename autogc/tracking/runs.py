@@ -27,6 +27,7 @@ TOKEN, HASH, TRIAL, STATE, REASON, LOGGED = (f"autogc.{name}" for name in ("run"
 HYPERVOLUME = "hypervolume"
 PARAMS_A_CALL, METRICS_A_CALL, RUNS_A_PAGE = 100, 1000, 1000  # MLflow's own limits
 LONGEST_VALUE = 500
+SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on traces of language models
 PROBE_SECONDS = 3.0
 
 
@@ -78,7 +79,7 @@ class Runs:
             found = client.get_experiment_by_name(self._experiment)
             if found is None:
                 location = self._artifacts.as_uri() if self._artifacts else None
-                self.experiment_id = client.create_experiment(self._experiment, artifact_location=location)
+                self.experiment_id = client.create_experiment(self._experiment, artifact_location=location, tags=SHOWN_AS)
             else:
                 self.experiment_id = found.experiment_id
             runs = client.search_runs([self.experiment_id], f"tags.`{TOKEN}` = '{self._token}'", max_results=1)

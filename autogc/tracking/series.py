@@ -67,6 +67,13 @@ class FrontSeries:
         return not QUANTITIES[self.x].judged and bool(values) and 0 < LOGARITHMIC_FROM * min(values) < max(values)
 
     @property
+    def ticks(self) -> list[float]:
+        """1, 2 and 5 in every decade that ``x`` reaches, for a logarithmic axis."""
+        values = [value / self.divisor(self.x) for value in self._known(self.x)]
+        decades = range(math.floor(math.log10(min(values))), math.floor(math.log10(max(values))) + 1)
+        return [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+
+    @property
     def teacher_drawn(self) -> bool:
         """Whether the teacher has a place on both axes."""
         return self.x in self.teacher and self.y in self.teacher
