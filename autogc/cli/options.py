@@ -55,7 +55,7 @@ def experiment_options(function: Command) -> Command:
 address_option = click.option(
     "--address",
     metavar="ADDRESS",
-    help="A Ray cluster to run on, such as auto or ray://head:10001 (see clusters/). Without it, this machine.",
+    help="A Ray cluster to run on, such as auto or 192.0.2.10:6379 (see clusters/). Without it, this machine.",
 )
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autogc.config.experiment import Experiment
 from autogc.config.load import CHANGEABLE, diff_experiments, dump_experiment, load_experiment
 from autogc.errors import RunDirectoryError
+from autogc.files import read_json
 from autogc.pipeline.lock import DirectoryLock
+from autogc.pipeline.tracked import TrackedProgress
 from autogc.progress import Progress, Silent
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from autogc.cost import CostModel
     from autogc.data import PairedData
     from autogc.metrics import Judge
+    from autogc.search import Evaluation
     from autogc.supernet.space import Space
     from autogc.supernet.supernet import Supernet
     from autogc.tracking import Tracker
@@ -45,9 +48,7 @@ class Run:
         self._tracker: Tracker | None = None
 
     @classmethod
-    def open(
-        cls, directory: str | Path, experiment: Experiment, *, address: str | None = None, progress: Progress | None = None
-    ) -> Run:
+    def open(cls, directory: str | Path, experiment: Experiment, *, address: str | None = None, progress: Progress | None = None) -> Run:
         """Create the run directory, or continue in it.
 
         ``address`` is a Ray cluster's; without it everything runs on this machine. Raises RunDirectoryError where the directory belongs to
@@ -67,9 +68,7 @@ class Run:
         return cls(directory, experiment, lock=lock, address=address, progress=progress or Silent())
 
     @classmethod
-    def reopen(
-        cls, directory: str | Path, *, address: str | None = None, progress: Progress | None = None, exclusive: bool = True
-    ) -> Run:
+    def reopen(cls, directory: str | Path, *, address: str | None = None, progress: Progress | None = None, exclusive: bool = True) -> Run:
         """Open a run directory with the experiment that is written in it.
 
         Not ``exclusive``: for looking only, beside a process that is working there.
@@ -85,20 +84,49 @@ class Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        self.close("FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED")
 
-    def close(self) -> None:
-        """Flush the tracker and let another process use the directory."""
-        with contextlib.ExitStack() as last:
+    def close(self, status: str = "FINISHED") -> None:
+        """End the tracked run as FINISHED, FAILED or KILLED, and let another process use the directory."""
+        tracker, self._tracker = self._tracker, None
+        try:
+            if tracker is not None:
+                tracker.close(status)
+                for problem in tracker.problems:
+                    self.progress.note(f"MLflow: {problem}")
+        finally:
             if self._lock is not None:
-                last.callback(self._lock.release)
-            if self._tracker is not None:
-                last.callback(self._tracker.close)
-                self._tracker = None
+                self._lock.release()
 
     def stage_directory(self, stage: str) -> Path:
         """Return where a stage keeps its results."""
         return self.directory / stage
+
+    def result(self, stage: str) -> Any:
+        """Return what a stage wrote last, its ``result.json``, or None where it is not done. ``stage`` may be a path, ``finetune/HASH``."""
+        path = self.directory / stage / "result.json"
+        return read_json(path) if path.is_file() else None
+
+    @property
+    def exported(self) -> Path:
+        """The package of the chosen subnet; there once the export is done."""
+        return self.stage_directory("export") / self.result("export")["candidate"]
+
+    @property
+    def finetuned(self) -> Path:
+        """The fine-tuned package of the chosen subnet; there once fine-tuning is done."""
+        return self.stage_directory("finetune") / self.exported.name
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """Every evaluation of the search so far, as the ledger has it."""
+        from autogc.search import Ledger
+
+        return Ledger(self.stage_directory("search")).read()
+
+    def tracked_progress(self, stage: str) -> Progress:
+        """Return progress whose figures also become curves in MLflow, under the stage's name."""
+        return TrackedProgress(self.progress, self.tracker, stage=stage)
 
     @cached_property
     def device(self) -> torch.device:
@@ -128,6 +156,13 @@ class Run:
             device=self.device,
             progress=self.progress,
         )
+
+    @cached_property
+    def teacher(self) -> nn.Module:
+        """The trained teacher, ready to generate."""
+        from autogc.training import load_teacher
+
+        return load_teacher(self.experiment, self.data, self.stage_directory("teacher")).to(self.device).eval()
 
     @cached_property
     def supernet(self) -> Supernet:

@@ -1,0 +1,171 @@
+"""Everything that can be wrong with an experiment, found before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from autogc.config.experiment import Component, Experiment
+from autogc.cost import CostModel
+from autogc.cost.latency import latency_device
+from autogc.data import DATASETS, PairedData
+from autogc.errors import AutogcError, ConfigError
+from autogc.models import DISCRIMINATORS, GENERATORS
+from autogc.progress import Progress, Silent
+from autogc.registry import Registry
+from autogc.supernet.space import Space
+from autogc.supernet.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What checking an experiment has built: the decoded data, a supernet with untrained weights, its space and costs."""
+
+    data: PairedData
+    supernet: Supernet
+    space: Space
+    costs: CostModel
+
+
+def check(experiment: Experiment, *, progress: Progress | None = None) -> Checked:
+    """Build everything that the experiment names, decode the data, and see that the constraints can be met. Trains nothing, writes nothing.
+
+    Raises ConfigError with every problem that the file has, DataError for data that can't be used, CheckpointError for a checkpoint that
+    doesn't fit, ConversionError for a generator that can't be converted, InfeasibleError for constraints that nothing can meet.
+    """
+    problems = component_problems(experiment) + device_problems(experiment)
+    if problems:
+        raise ConfigError(problems)
+    data = DATASETS.build(experiment.data.name, experiment.data.args, seed=experiment.seed)
+    problems = score_problems(experiment, data)
+    generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
+    problems += found
+    discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
+    problems += found
+    if generator is not None and discriminator is not None:
+        problems += shape_problems(experiment, data, generator, discriminator)
+    if problems:
+        raise ConfigError(problems)
+    assert generator is not None
+    data.check(progress or Silent())
+    check_checkpoints(experiment, data)
+    supernet = Supernet.convert(
+        generator,
+        example_input(data),
+        decompose=experiment.supernet.decompose,
+        watch=experiment.losses.distillation_layers,
+        importance=experiment.supernet.importance,
+    )
+    space = Space.build(experiment.space, supernet)
+    costs = CostModel(supernet, space)
+    check_constraints(experiment, supernet=supernet, space=space, costs=costs, example=example_input(data))
+    return Checked(data, supernet, space, costs)
+
+
+def example_input(data: PairedData) -> torch.Tensor:
+    """Return one input of the data's size, zeros (1, C, H, W): costs are counted and latencies measured at it."""
+    return torch.zeros(1, data.input_channels, data.height, data.width)
+
+
+def build_generator(experiment: Experiment, data: PairedData) -> nn.Module:
+    """Return the experiment's generator, untrained, with the data's channels."""
+    return GENERATORS.build(
+        experiment.generator.name, experiment.generator.args, in_channels=data.input_channels, out_channels=data.target_channels
+    )
+
+
+def build_discriminator(experiment: Experiment, data: PairedData) -> nn.Module:
+    """Return the experiment's discriminator, untrained; it sees the input and the image, concatenated."""
+    channels = data.input_channels + data.target_channels
+    return DISCRIMINATORS.build(experiment.discriminator.name, experiment.discriminator.args, in_channels=channels)
+
+
+def component_problems(experiment: Experiment) -> list[str]:
+    """Return what is wrong with the names and arguments of the registered things that the experiment uses."""
+    from autogc.losses import ADVERSARIAL
+    from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
+    from autogc.search import SAMPLERS
+
+    scores = experiment.scores
+    parts: list[tuple[str, Registry[Any], Component | None, tuple[str, ...]]] = [
+        ("data", DATASETS, experiment.data, ("seed",)),
+        ("generator", GENERATORS, experiment.generator, ("in_channels", "out_channels")),
+        ("discriminator", DISCRIMINATORS, experiment.discriminator, ("in_channels",)),
+        ("losses.adversarial", ADVERSARIAL, Component(name=experiment.losses.adversarial), ()),
+        ("scores.feature_network", FEATURE_NETWORKS, scores.feature_network, ("data", "seed")),
+        ("scores.segmenter", SEGMENTERS, scores.segmenter, ("data", "seed")),
+        ("search.sampler", SAMPLERS, experiment.search.sampler, ()),
+    ]
+    return [
+        f"{key}: {problem}"
+        for key, registry, part, given in parts
+        if part is not None
+        for problem in registry.problems(part.name, part.args, given=given)
+    ]
+
+
+def device_problems(experiment: Experiment) -> list[str]:
+    """Return what is wrong with the devices that the experiment names."""
+    found = []
+    for key, name in (("device", experiment.device), ("scores.latency.device", experiment.scores.latency.device)):
+        try:
+            if name != "auto" or key != "device":
+                latency_device(name)
+        except ConfigError as error:
+            found += [f"{key}: {problem}" for problem in error.problems]
+    return found
+
+
+def score_problems(experiment: Experiment, data: PairedData) -> list[str]:
+    """Return which objectives this data and these judges can't score."""
+    found = []
+    if "miou" in experiment.search.objectives:
+        if experiment.scores.segmenter is None:
+            found.append("search.objectives: miou needs scores.segmenter, which is null")
+        if not data.class_names:
+            found.append(f"search.objectives: miou needs labels, which the dataset {experiment.data.name!r} does not have")
+    return found
+
+
+def shape_problems(experiment: Experiment, data: PairedData, generator: nn.Module, discriminator: nn.Module) -> list[str]:
+    """Run both networks once on an example; return what is wrong with what they make of it."""
+    example = example_input(data)
+    want = (1, data.target_channels, data.height, data.width)
+    size = f"images of {data.height} x {data.width}"
+    with torch.no_grad():
+        try:
+            made = generator.eval()(example)
+        except RuntimeError as error:
+            return [f"generator {experiment.generator.name!r} does not run on {size}: {error}"]
+        if tuple(made.shape) != want:
+            return [f"generator {experiment.generator.name!r} makes {tuple(made.shape)} of {size}, not {want}"]
+        try:
+            discriminator(torch.cat([example, made], dim=1))
+        except (RuntimeError, ValueError) as error:
+            return [f"discriminator {experiment.discriminator.name!r} does not run on {size}: {error}"]
+    return []
+
+
+def _attempt(key: str, component: Component, build: Callable[[], nn.Module]) -> tuple[nn.Module | None, list[str]]:
+    """Build a network; return it, or what its constructor had against the arguments."""
+    try:
+        return build(), []
+    except AutogcError as error:
+        return None, [f"{key}: {problem}" for problem in getattr(error, "problems", [str(error)])]
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        return None, [f"{key}: {component.name!r} can't be built with {dict(component.args)}: {error}"]
+
+
+def check_checkpoints(experiment: Experiment, data: PairedData) -> None:
+    """Load the checkpoints that the experiment names into the networks that they are for. Raises CheckpointError."""
+    raise AssertionError("replaced below")
+
+
+def check_constraints(experiment: Experiment, *, supernet: Supernet, space: Space, costs: CostModel, example: torch.Tensor) -> None:
+    """Raise InfeasibleError, with the least reachable values, where no candidate can meet the constraints."""
+    constraints: Mapping[str, float] = experiment.search.constraints
+    costs.check(constraints)

@@ -1,0 +1,72 @@
+"""What the search and the report draw: the front with the teacher in it, and what its members make of a few inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from autogc.files import read_json, write_json
+from autogc.pipeline.score import generating
+from autogc.search import Evaluation, front
+from autogc.supernet.candidate import Candidate
+from autogc.tracking import Column, GridRow, SubnetRow, image_grid, row_of, subnet_column
+from autogc.tracking.table import TEACHER
+
+if TYPE_CHECKING:
+    from autogc.pipeline.run import Run
+
+SAMPLES = 4  # rows of a grid
+MEMBERS = 4  # columns for members of the front: more are too small to see
+
+
+def draw_front(run: Run, evaluations: Sequence[Evaluation]) -> None:
+    """Draw the search's front and image grid (validation split) and hand them to MLflow; nothing while nothing is complete."""
+    members = spread(front(evaluations, run.experiment.search.objectives), MEMBERS)
+    if not members:
+        return
+    grid = run.stage_directory("search") / "grid.png"
+    teacher = teacher_on_validation(run)
+    columns = [(row_of(one), subnet(run, one.candidate)) for one in members]
+    draw_grid(run, grid, teacher=teacher, members=columns, split="validation")
+    run.tracker.front(evaluations, grid, teacher=teacher.values())
+
+
+def draw_grid(
+    run: Run, path: Path, *, teacher: SubnetRow, members: Sequence[tuple[SubnetRow, Callable[[Tensor], Tensor]]], split: str
+) -> None:
+    """Write the image grid: input, real image, the teacher's, each member's, with what they cost and score above them."""
+    batch = getattr(run.data, split).batch(slice(0, SAMPLES))
+    made = [generate(batch.input).cpu() for generate in (generating(run.teacher, run.device), *(generate for _, generate in members))]
+    rows = [
+        GridRow(name=name, input=batch.input[index], images=(batch.target[index], *(images[index] for images in made)))
+        for index, name in enumerate(batch.names)
+    ]
+    columns = [Column("real"), subnet_column(teacher), *(subnet_column(row) for row, _ in members)]
+    image_grid(rows, path, columns=columns, class_names=run.data.class_names)
+
+
+def subnet(run: Run, candidate: Candidate) -> Callable[[Tensor], Tensor]:
+    """Return the function that makes images with a subnet, extracted from the supernet."""
+    return generating(run.supernet.extract(candidate), run.device)
+
+
+def teacher_on_validation(run: Run) -> SubnetRow:
+    """Return the teacher with its costs and its scores on the images that the search scores on; kept in the run directory."""
+    path = run.stage_directory("search") / "teacher.json"
+    if not path.is_file():
+        generate = generating(run.teacher, run.device)
+        scores = run.judge.score(generate, run.data.validation, metrics=run.judge.metrics, images=run.experiment.search.images)
+        write_json(path, {**run.costs.costs(Candidate({})), **scores})
+    return SubnetRow(name=TEACHER, **read_json(path))
+
+
+def spread(evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
+    """Return at most ``count`` evaluations from the smallest to the largest (MACs), evenly spaced, both ends among them."""
+    ordered = sorted(evaluations, key=lambda one: one.costs["macs"])
+    if len(ordered) <= count:
+        return ordered
+    places = [round(index * (len(ordered) - 1) / (count - 1)) for index in range(count)]
+    return [ordered[place] for place in places]

@@ -1,0 +1,40 @@
+"""What a finished run has to show, as data: read back from the run directory by whoever wants to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autogc.files import read_json, write_json
+from autogc.tracking.table import SubnetRow
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The final table. Scores are of the test split, latencies measured end to end on the device that ``latency`` names.
+
+    ``rows``: the teacher, the chosen subnet out of the supernet, and after fine-tuning. ``front``: every member, by its hash.
+    ``notes`` say what judged, on what; ``chosen`` is the directory of the fine-tuned package.
+    """
+
+    experiment: str
+    rows: tuple[SubnetRow, ...]
+    front: tuple[SubnetRow, ...]
+    chosen: str
+    notes: tuple[str, ...] = ()
+    made_from: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write the report as JSON, whole or not at all."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def of(cls, run_directory: Path) -> Report:
+        """Read a run directory's report."""
+        found = read_json(run_directory / "report" / REPORT)
+        rows, front = (tuple(SubnetRow(**row) for row in found[name]) for name in ("rows", "front"))
+        return cls(**{**found, "rows": rows, "front": front, "notes": tuple(found["notes"])})

@@ -1,0 +1,57 @@
+"""Scoring and timing one generator, as the final table shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from autogc.cost import measure_latency
+from autogc.export import load_package
+from autogc.pipeline.check import example_input
+from autogc.tracking.table import SubnetRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from autogc.pipeline.run import Run
+
+
+def generating(module: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return the function that makes images with ``module`` on ``device``: (N, C, H, W) to (N, 3, H, W)."""
+    module = module.to(device).eval()
+
+    def generate(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            made: Tensor = module(images.to(device))
+        return made
+
+    return generate
+
+
+def measure(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], split: str = "test") -> SubnetRow:
+    """Score ``module`` on all images of a split and time it; ``costs`` are its counted costs."""
+    latency = measure_latency(module, example_input(run.data), run.experiment.scores.latency)
+    scores = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
+    counted = {cost: costs[cost] for cost in ("macs", "macs_published", "params", "storage_bytes")}
+    return SubnetRow(name=name, **counted, **scores, latency_ms=latency.median_ms, latency_spread_ms=latency.spread_ms)
+
+
+def evaluate_package(run: Run, package: str | Path, *, split: str = "test") -> tuple[SubnetRow, tuple[str, ...]]:
+    """Score an exported subnet with the run's judges on a split, and time it here; return its row and notes on what judged it."""
+    loaded = load_package(package)
+    row = measure(run, loaded.candidate.hash, loaded.module, costs=loaded.costs, split=split)
+    return row, notes(run, split=split)
+
+
+def notes(run: Run, *, split: str) -> tuple[str, ...]:
+    """Return the sentences that belong under a table: the data, what judged, how latency was taken."""
+    provenance: dict[str, Any] = run.judge.provenance(getattr(run.data, split), None)
+    latency = run.experiment.scores.latency
+    return (
+        f"Data: {run.data.description}; {len(getattr(run.data, split))} images of the {split} split.",
+        f"Judged by: {provenance}",
+        f"Latency: batch 1 on {latency.device}, median of {latency.runs} runs after {latency.warmup}, ± the distance between quartiles.",
+    )

@@ -1,0 +1,69 @@
+"""The export: the chosen subnet as a package, checked against the supernet and against fvcore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autogc.cost import measure_latency
+from autogc.errors import MissingStageError
+from autogc.export import verify_package, write_package
+from autogc.files import write_json
+from autogc.pipeline.check import example_input
+from autogc.pipeline.run import EXPERIMENT, Run
+from autogc.pipeline.stage import Stage
+from autogc.search import pick as pick_evaluation
+
+
+def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | None = None) -> Path:
+    """Write one subnet of the run's search as a package, and verify it; return where.
+
+    ``pick`` is ``knee``, ``best``, ``smallest`` or the first digits of a candidate's hash; what the experiment says by default.
+    The package's scores are the search's (validation split). Raises MissingStageError where nothing was searched yet.
+    """
+    evaluations = run.evaluations
+    if not evaluations:
+        first = f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory} --until search"
+        raise MissingStageError(f"{run.directory} has no evaluations to export one of; first: {first}")
+    chosen = pick_evaluation(evaluations, run.experiment.search.objectives, pick or run.experiment.export.pick)
+    directory = Path(directory) if directory is not None else run.stage_directory("export") / chosen.candidate.hash
+    example = example_input(run.data)
+    latency = measure_latency(run.supernet.extract(chosen.candidate), example, run.experiment.scores.latency)
+    channels = {"in_channels": run.data.input_channels, "out_channels": run.data.target_channels}
+    generator = run.experiment.generator
+    write_package(
+        directory,
+        supernet=run.supernet,
+        candidate=chosen.candidate,
+        generator=generator.model_copy(update={"args": {**generator.args, **channels}}),
+        input_shape=tuple(example.shape),
+        costs={**run.costs.costs(chosen.candidate), "latency_ms": latency.median_ms},
+        scores=chosen.scores,
+        experiment=run.experiment.model_dump(mode="json"),
+        provenance={**chosen.provenance, "latency": latency.to_json()},
+    )
+    images = run.data.validation.batch(slice(0, 2)).input
+    verify_package(directory, images.to(run.device), supernet=run.supernet.to(run.device))
+    return directory
+
+
+def _export(run: Run) -> None:
+    directory = export_subnet(run)
+    write_json(run.stage_directory("export") / "result.json", {**_made_from(run), "candidate": directory.name})
+
+
+def _made_from(run: Run) -> dict[str, object]:
+    return {"pick": run.experiment.export.pick, "evaluations": len(run.evaluations)}
+
+
+def _done(run: Run) -> bool:
+    result = run.result("export")
+    return result is not None and all(result[name] == value for name, value in _made_from(run).items())
+
+
+def _outlook(run: Run) -> str:
+    if _done(run):
+        return f"done: {run.exported.name}"
+    return f"the subnet that {run.experiment.export.pick!r} names"
+
+
+STAGE = Stage(name="export", needs=("supernet", "search"), done=_done, run=_export, outlook=_outlook)

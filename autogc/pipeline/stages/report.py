@@ -1,0 +1,100 @@
+"""The report: teacher, front and chosen subnet, all measured end to end and scored on the test split."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from torch import nn
+
+from autogc.export import load_package
+from autogc.files import read_json, sha256_file, write_json
+from autogc.pipeline.pictures import MEMBERS, draw_grid, spread, subnet, teacher_on_validation
+from autogc.pipeline.report import REPORT, Report
+from autogc.pipeline.run import EXPERIMENT, Run
+from autogc.pipeline.score import generating, measure, notes
+from autogc.pipeline.stage import Stage
+from autogc.search import front
+from autogc.supernet.candidate import Candidate
+from autogc.tracking import SubnetRow, write_report
+from autogc.tracking.table import TEACHER
+
+
+def _report(run: Run) -> None:
+    directory = run.stage_directory("report")
+    evaluations = run.evaluations
+    members = front(evaluations, run.experiment.search.objectives)
+    exported, finetuned = load_package(run.exported), load_package(run.finetuned)
+    run.progress.start("report: scoring and timing on the test split", total=len(members) + 3)
+    teacher = _measured(run, TEACHER, run.teacher, candidate=Candidate({}), identity=TEACHER)
+    chosen = exported.candidate
+    before = _measured(run, "chosen, from the supernet", exported.module, candidate=chosen, identity=chosen.hash)
+    after = _measured(run, "chosen, fine-tuned", finetuned.module, candidate=chosen, identity=f"{chosen.hash}-{finetuned.hash[:16]}")
+    run.progress.update(3)
+    rows = []
+    for place, member in enumerate(sorted(members, key=lambda one: -one.costs["macs"]), start=4):
+        name = member.candidate.hash
+        rows.append(_measured(run, name, run.supernet.extract(member.candidate), candidate=member.candidate, identity=name))
+        run.progress.update(place)
+    report = Report(
+        experiment=run.experiment.name,
+        rows=(teacher, before, after),
+        front=tuple(rows),
+        chosen=str(run.finetuned),
+        notes=notes(run, split="test"),
+        made_from=_made_from(run),
+    )
+    picked = {one.candidate.hash: one.candidate for one in spread(members, MEMBERS)}
+    pictures = [(row, subnet(run, picked[row.name])) for row in rows if row.name in picked]
+    pictures.append((after, generating(finetuned.module, run.device)))
+    grid = directory / "grid.png"
+    draw_grid(run, grid, teacher=teacher, members=pictures, split="test")
+    write_report(
+        directory,
+        experiment=run.experiment,
+        evaluations=evaluations,
+        rows=(teacher, before, after, *rows),
+        provenance=run.judge.provenance(run.data.test, None),
+        command=f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory}",
+        grid=grid,
+        teacher=teacher_on_validation(run).values(),
+    )
+    report.write(directory / REPORT)
+    run.tracker.artifact(directory, under="report")
+    write_json(directory / "result.json", _made_from(run))
+
+
+def _measured(run: Run, name: str, module: nn.Module, *, candidate: Candidate, identity: str) -> SubnetRow:
+    """Return a generator's row, measured once and kept: a report that was cut off, or is of more evaluations, does not measure it again."""
+    path = run.stage_directory("report") / "measured" / f"{identity}.json"
+    if not path.is_file():
+        row = measure(run, name, module, costs=run.costs.costs(candidate))
+        write_json(path, asdict(row))
+    return replace(SubnetRow(**read_json(path)), name=name)
+
+
+def _made_from(run: Run) -> dict[str, object]:
+    """What the report is of: another search or another choice makes another report."""
+    return {
+        "evaluations": len(run.evaluations),
+        "finetuned": run.finetuned.name,
+        "manifest": _hash(run.finetuned / "manifest.json"),
+    }
+
+
+def _hash(path: Path) -> str | None:
+    return sha256_file(path) if path.is_file() else None
+
+
+def _done(run: Run) -> bool:
+    result = run.result("report")
+    return result is not None and run.result("export") is not None and result == _made_from(run)
+
+
+STAGE = Stage(
+    name="report",
+    needs=("teacher", "supernet", "search", "export", "finetune"),
+    done=_done,
+    run=_report,
+    outlook=lambda run: "done" if _done(run) else "score and time the teacher, the chosen subnet and the front on the test split",
+)

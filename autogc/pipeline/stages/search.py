@@ -1,0 +1,51 @@
+"""The search: subnets evaluated until there are as many evaluations as the experiment wants."""
+
+from __future__ import annotations
+
+from autogc.files import write_json
+from autogc.pipeline.pictures import draw_front
+from autogc.pipeline.run import Run
+from autogc.pipeline.stage import Stage
+from autogc.search import Evaluation, run_search
+
+
+def _search(run: Run) -> None:
+    directory = run.stage_directory("search")
+    evaluations = list(run.evaluations)
+    run.tracker.sync(evaluations)
+
+    def on_evaluation(evaluation: Evaluation) -> None:
+        evaluations.append(evaluation)
+        run.tracker.evaluation(evaluation)
+        if len(evaluations) % run.experiment.tracking.refresh_every == 0:
+            draw_front(run, evaluations)
+
+    found = run_search(
+        run.experiment,
+        supernet=run.supernet,
+        space=run.space,
+        costs=run.costs,
+        judge=run.judge,
+        data=run.data,
+        directory=directory,
+        address=run.address,
+        on_evaluation=on_evaluation,
+        progress=run.tracked_progress("search"),
+    )
+    draw_front(run, found)
+    write_json(directory / "result.json", {"evaluations": len(found), "complete": sum(one.state == "complete" for one in found)})
+
+
+def _done(run: Run) -> bool:
+    result = run.result("search")
+    return result is not None and result["evaluations"] >= run.experiment.search.evaluations
+
+
+def _outlook(run: Run) -> str:
+    wanted, there = run.experiment.search.evaluations, len(run.evaluations)
+    if _done(run):
+        return f"done: {there} evaluations"
+    return f"continue: {wanted - there} evaluations after the {there} that are there" if there else f"{wanted} evaluations"
+
+
+STAGE = Stage(name="search", needs=("supernet",), done=_done, run=_search, outlook=_outlook)
