@@ -108,8 +108,9 @@ class Term:
     @property
     def groups(self) -> frozenset[str]:
         """The channel groups that the costs depend on."""
-        tensors = [part for parts in (*self.weights.values(), *self.rest.values()) for part in parts]
-        return frozenset().union(*(tensor.size.groups for tensor in tensors))
+        sizes = [weight.size for weights in self.weights.values() for weight in weights]
+        sizes += [tensor.size for tensors in self.rest.values() for tensor in tensors]
+        return frozenset(group for size in sizes for group in size.groups)
 
     def costs(self, kept: Kept, values: Mapping[str, Value]) -> np.ndarray:
         """Return int64 ``(..., 4)`` in the order of ``COSTS``; ``...`` is the shape that the arrays of ``kept`` broadcast to.

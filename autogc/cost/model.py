@@ -71,7 +71,8 @@ class CostModel:
     def _tables(self) -> tuple[list[Table], list[Term]]:
         """The merged tables, and the terms that have too many combinations for one."""
         full = [range(size) for size in self._controls.sizes]
-        small, large = [], []
+        small: list[Term] = []
+        large: list[Term] = []
         for term in self._terms:
             combinations = prod(self._controls.sizes[decision] for decision in self._controls.deciding(term))
             (small if combinations <= LARGEST_TABLE else large).append(term)

@@ -95,9 +95,9 @@ def build_table(term: Term, controls: Controls, groups: Mapping[str, ChannelGrou
     kept = {}
     for name in term.groups:
         own, counts = controls.kept(groups[name], allowed)
-        order = np.argsort(own, kind="stable") if own else []
+        order = sorted(range(len(own)), key=lambda axis: own[axis])
         lengths = {decision: len(allowed[decision]) for decision in own}
-        kept[name] = counts.transpose(*order).reshape([lengths.get(decision, 1) for decision in decisions])
+        kept[name] = counts.transpose(order).reshape([lengths.get(decision, 1) for decision in decisions])
     costs = np.empty((*shape, len(COSTS)), dtype=np.int64)
     layer = {dimension: found for dimension in LAYER_DIMENSIONS if (found := controls.of(dimension, term.layer)) is not None}
     choosing = sorted({decision for decision, _ in layer.values()})

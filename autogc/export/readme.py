@@ -1,0 +1,83 @@
+"""The page that explains a package to whoever receives it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autogc.files import write_text
+from autogc.supernet.candidate import Candidate
+
+MEANINGS = {
+    "macs": "multiply-accumulates of convolutions and linear layers for one image, as they are done (fvcore's count)",
+    "macs_published": "the same with transposed convolutions counted at their output positions, as papers do",
+    "params": "parameters",
+    "storage_bytes": "bytes of packed.safetensors, which is what ships",
+    "latency_ms": "milliseconds for one image, the median of several runs",
+    "fid": "Fréchet distance between generated and real images, lower is better; only comparable with scores of the same feature network",
+    "miou": "mean intersection over union of a segmenter's labels on generated images, higher is better",
+}
+
+
+def readme(
+    path: Path,
+    *,
+    candidate: Candidate,
+    costs: Mapping[str, float],
+    scores: Mapping[str, float],
+    provenance: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+) -> None:
+    """Write the page."""
+    _, channels, height, width = manifest["input_shape"]
+    versions = manifest["versions"]
+    origin = f"Fine-tuned from the package with manifest {manifest['parent']['manifest_sha256'][:16]}. " if manifest["parent"] else ""
+    text = f"""# Compressed generator {candidate.hash}
+
+Written by autogc {versions["autogc"]} (torch {versions["torch"]}) on {manifest["created_at"]}. {origin}Load it:
+
+```python
+import torch
+from autogc.export import load_package
+generator = load_package("DIRECTORY").module  # a plain torch.nn.Module in evaluation mode
+with torch.inference_mode():
+    images = generator(torch.zeros(1, {channels}, {height}, {width}))  # float32 in [-1, 1] to images (1, C, H, W) in [-1, 1]
+```
+
+## Numbers, for an input of {channels} x {height} x {width}
+
+{_table(costs)}
+
+{_table(scores)}
+
+How the scores were taken:
+
+```json
+{json.dumps(dict(provenance), indent=2, sort_keys=True)}
+```
+
+## Files
+
+| file | holds |
+|---|---|
+| `manifest.json` | format, hashes of all files, where the package comes from |
+| `architecture.json` | the generator's builder, each module that differs from what it makes, the layout of the packed weights |
+| `candidate.json` | what was chosen: widths, operators, pruning, formats; all that is not named is as in the full generator |
+| `weights.safetensors` | the weights as float32 |
+| `packed.safetensors` | the same weights as they ship, pruned, quantised and packed; `autogc.export.unpack_weights` reads it |
+| `costs.json`, `scores.json` | the numbers above, and how they were taken |
+"""
+    write_text(path, text)
+
+
+def _table(numbers: Mapping[str, float]) -> str:
+    if not numbers:
+        return "No numbers of this kind were taken."
+    rows = [f"| `{name}` | {_figure(value)} | {MEANINGS.get(name, '')} |" for name, value in numbers.items()]
+    return "\n".join(["| | | what it is |", "|---|---:|---|", *rows])
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
