@@ -21,6 +21,10 @@ from autogc.compression.dimension import Counts, Dimension, Encoded, FormatDimen
 from autogc.compression.straight_through import straight_through
 from autogc.errors import CandidateError, CheckpointError, nearest
 
+# Asking a protocol for every layer of every candidate takes longer than the arithmetic of its cost.
+_MASKS = {name: dimension for name, dimension in DIMENSIONS.items() if isinstance(dimension, MaskDimension)}
+_FORMATS = {name: dimension for name, dimension in DIMENSIONS.items() if isinstance(dimension, FormatDimension)}
+
 
 @dataclass(frozen=True)
 class _Recipe:
@@ -65,8 +69,8 @@ def _recipe(values: Mapping[str, Value]) -> _Recipe:
             other = chosen[dimension.slot].name
             raise CandidateError(f"{other} ({values[other]!r}) and {name} ({value!r}) exclude each other in a layer; one of them works")
         chosen[dimension.slot] = dimension
-    mask = next((one for one in chosen.values() if isinstance(one, MaskDimension)), None)
-    form = next((one for one in chosen.values() if isinstance(one, FormatDimension)), None)
+    mask = next((_MASKS[one.name] for one in chosen.values() if one.name in _MASKS), None)
+    form = next((_FORMATS[one.name] for one in chosen.values() if one.name in _FORMATS), None)
     return _Recipe(mask, mask and values[mask.name], form, form and values[form.name])
 
 
