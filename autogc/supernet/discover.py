@@ -67,8 +67,8 @@ def _classes(analysis: Analysis) -> Classes:
 def _groups(analysis: Analysis, classes: Classes, uses: Sequence[WeightUse]) -> tuple[tuple[ChannelGroup, ...], dict[int, tuple[str, int]]]:
     """Gather classes that live on the same axes; return the groups in execution order and each class's (group, channel)."""
     alike: dict[tuple[tuple[Place, int], ...], list[int]] = defaultdict(list)
-    for root, places in classes.items():
-        alike[tuple(sorted((place, len(positions)) for place, positions in places.items()))].append(root)
+    for root, lives in classes.items():
+        alike[tuple(sorted((place, len(positions)) for place, positions in lives.items()))].append(root)
     order = {use.tensor: index for index, use in enumerate(uses)}
     first_use = {name: index for index, name in enumerate(analysis.used)}
 
@@ -91,7 +91,8 @@ def _groups(analysis: Analysis, classes: Classes, uses: Sequence[WeightUse]) -> 
         built.append((rank(lead), classes[roots[0]][lead][0], name, ChannelGroup(name, len(roots), members, producers), roots))
     built.sort(key=lambda item: item[:2])
     taken: dict[str, int] = defaultdict(int)
-    groups, names = [], {}
+    groups: list[ChannelGroup] = []
+    names: dict[int, tuple[str, int]] = {}
     for _, _, name, group, roots in built:
         unique = f"{name}#{taken[name]}" if taken[name] else name  # channels of one layer that go different ways
         taken[name] += 1

@@ -1,10 +1,11 @@
 """What a narrower subnet must compute, worked out without slicing anything.
 
-The full-width network with the removed channels cut out of every consumer (their contraction positions set to zero) computes what
-the subnet does, whatever the removed channels hold. So their producers are overwritten:
+The full-width network with the removed channels cut out of every consumer (their contraction positions set to zero)
+computes what the subnet does, whatever the removed channels hold. So their producers are overwritten:
 
-* ``random``: with random numbers; the strictest, for channels that meet each other in convolutions and linear layers only.
-* ``copies``: with copies of kept channels, equally many of each; averages over channels (LayerNorm, GroupNorm, PixelNorm) are then those of the subnet.
+* ``random``: with random numbers; the strictest, for channels that meet others in convolutions and linear layers only.
+* ``copies``: with copies of kept channels, equally many of each; averages over channels (LayerNorm, GroupNorm, PixelNorm)
+  are then those of the subnet.
 * ``silent``: with zeros; products of two activations (attention) then have the subnet's values.
 """
 

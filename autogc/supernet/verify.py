@@ -22,15 +22,15 @@ from autogc.supernet.watched import WatchedAxis
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
 GAINS = (1.4, 1.0, 0.7)
-SMALLEST_SIDE = 16
+SMALLEST_SIDE = 8
 
 
 def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery) -> Discovery:
     """Trial-run each group alone at another width, then all together; return the discovery with those that fail frozen.
 
-    The trial is in float64 on randomly drawn weights, with a random subset of channels, at the smallest image size that the module
-    takes. A group passes when its subnet's outputs (and watched features) are within 1e-8, relative, of the oracle's. The module is not changed.
-    Groups that ``discovery.notes`` speaks of may meet a weaker oracle (see ``oracle``).
+    The trial is in float64 on randomly drawn weights, with a random subset of channels, at the smallest image size that
+    the module takes. A group passes when its subnet's outputs (and watched features) are within 1e-8, relative, of the
+    oracle's. The module is not changed. Groups that ``discovery.notes`` speaks of may meet a weaker oracle (see ``oracle``).
     """
     bench = _Bench(module, example, discovery)
     frozen: dict[str, str] = {}
@@ -76,11 +76,14 @@ class _Bench:
         self.slicer = Slicer(discovery)
         self.watched = {name: WatchedAxis(channels) for name, channels in discovery.watched.items() if channels}
         self.module, self.inputs, self.dtype = _prepared(module, example)
-        self.states = [
-            draw_state(state(self.module), discovery, gain=gain, generator=Generator().manual_seed(index))
-            for index, gain in enumerate(GAINS)
-        ]
-        self.full: list[list[Tensor] | None] = [None for _ in GAINS]
+        self.drawn: dict[int, tuple[dict[str, Tensor], list[Tensor]]] = {}
+
+    def at(self, index: int) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Return the state drawn with the gain of that index, and the full network's outputs with it."""
+        if index not in self.drawn:
+            tensors = draw_state(state(self.module), self.discovery, gain=GAINS[index], generator=Generator().manual_seed(index))
+            self.drawn[index] = (tensors, self.run(tensors)[0])
+        return self.drawn[index]
 
     def run(self, tensors: Mapping[str, Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Return the outputs and the watched features; random numbers in the forward pass are the same each time."""
@@ -109,7 +112,8 @@ class _Bench:
         return first
 
     def _trial(self, names: Sequence[str], kind: Kind) -> str | None:
-        for index, drawn in enumerate(self.states):
+        for index in range(len(GAINS)):
+            drawn, full = self.at(index)
             generator = Generator().manual_seed(1000 + index)
             chosen = {name: choose_kept(self.discovery.group(name), kind, generator=generator) for name in names}
             expected, oracle_features = self.run(oracle_state(drawn, self.discovery, chosen, kind, generator=generator))
@@ -121,6 +125,7 @@ class _Bench:
             except Exception as error:  # a user's forward may raise anything at a width that it doesn't expect
                 return f"a narrower run raises {type(error).__name__}: {_short(error)}"
             everything = {group.name: kept.get(group.name, torch.arange(group.size)) for group in self.discovery.groups}
+            effect = max((_difference(a, b) for a, b in zip(expected, full, strict=True)), default=0.0)
             for name, axis in self.watched.items():
                 expected = [*expected, oracle_features[name].index_select(1, axis.index(everything).to(oracle_features[name].device))]
                 found = [*found, features[name]]
@@ -129,17 +134,9 @@ class _Bench:
             difference = max((_difference(a, b) for a, b in zip(found, expected, strict=True)), default=0.0)
             if not difference <= TOLERANCE[self.dtype]:
                 return f"a narrower run differs from the full network without these channels by {difference:.1e}"
-            if self._effect(index, expected) > 100 * TOLERANCE[self.dtype]:
+            if effect > 100 * TOLERANCE[self.dtype]:
                 return None
         return "it has no effect on the output that a trial run could see"
-
-    def _effect(self, index: int, expected: Sequence[Tensor]) -> float:
-        """Return how much the cut changes the network's outputs at all."""
-        if self.full[index] is None:
-            self.full[index] = self.run(self.states[index])[0]
-        full = self.full[index]
-        assert full is not None
-        return max((_difference(a, b) for a, b in zip(expected, full, strict=False)), default=0.0)
 
 
 def _prepared(module: nn.Module, example: Sequence[Tensor]) -> tuple[nn.Module, tuple[Tensor, ...], torch.dtype]:

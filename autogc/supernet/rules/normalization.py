@@ -27,8 +27,8 @@ def _channels(call: Call, layout: Layout, axis: int, names: tuple[str, ...]) -> 
 
 
 @register(
-    "native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit",
-    "_native_batch_norm_legit_no_training",     "_batch_norm_with_update", "_batch_norm_no_update", "_native_batch_norm_legit_functional", "instance_norm",
+    "native_batch_norm", "batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit", "_batch_norm_no_update",
+    "_native_batch_norm_legit_no_training", "_native_batch_norm_legit_functional", "_batch_norm_with_update", "instance_norm",
 )  # fmt: skip
 def batch_norm(call: Call) -> Result:
     """Each channel by itself. InstanceNorm reaches this rule as a batch of one with N * C channels."""
