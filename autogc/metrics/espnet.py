@@ -1,0 +1,1 @@
+"""ESPNet for CamVid, the published segmenter."""

@@ -1,0 +1,42 @@
+"""Mean intersection over union of two label maps, through their confusion matrix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autogc.data import IGNORE_INDEX
+from autogc.errors import MetricError
+
+
+def confusion_matrix(prediction: Tensor, target: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """Return how many pixels of each class (row) were predicted as each class (column): int64 (classes, classes).
+
+    ``prediction`` and ``target`` are integer tensors of one shape. Pixels whose target is ``ignore_index`` do not count. Raises
+    ``MetricError`` for shapes that differ and labels outside ``0 .. classes - 1``.
+    """
+    if prediction.shape != target.shape:
+        raise MetricError(f"mIoU: predictions {tuple(prediction.shape)} against labels {tuple(target.shape)}")
+    counted = target != ignore_index
+    prediction, target = prediction[counted].long(), target[counted].long()
+    for name, values in (("prediction", prediction), ("label", target)):
+        if values.numel() and (int(values.min()) < 0 or int(values.max()) >= classes):
+            raise MetricError(f"mIoU: a {name} of {int(values.min())}..{int(values.max())} is outside 0..{classes - 1}")
+    pairs = torch.bincount(target * classes + prediction, minlength=classes * classes)
+    return pairs.view(classes, classes).cpu()
+
+
+def class_iou(confusion: Tensor) -> Tensor:
+    """Return intersection over union of each class, float64 (classes,) in 0..1; NaN for a class in neither predictions nor labels."""
+    confusion = confusion.double()
+    hit = confusion.diagonal()
+    return hit / (confusion.sum(0) + confusion.sum(1) - hit)
+
+
+def mean_iou(confusion: Tensor) -> float:
+    """Return the mean of ``class_iou`` over the classes that occur, in 0..1, higher is better. Raises ``MetricError`` when none does."""
+    ious = class_iou(confusion)
+    occurring = ious[~ious.isnan()]
+    if not len(occurring):
+        raise MetricError("mIoU: no labelled pixel to score on")
+    return float(occurring.mean())

@@ -1,0 +1,59 @@
+"""The networks that judge pictures: what each can do, and the registries that an experiment file names them from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from autogc.data import PairedData
+from autogc.progress import Progress
+from autogc.registry import Registry
+
+
+class JudgeNetwork(nn.Module):
+    """A network that judges pictures (N, 3, H, W) in [-1, 1]: it has ``features``, or ``segment``, or both.
+
+    ``label`` says what it is and is shown wherever one of its scores is. Its state dict is everything that its answers depend on.
+    """
+
+    label: str
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return features (N, D), float32."""
+        raise NotImplementedError
+
+    def segment(self, images: Tensor) -> Tensor:
+        """Return the class of each pixel, int64 (N, H, W)."""
+        raise NotImplementedError
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over names, shapes and bytes of the state dict."""
+        return hash_tensors(self.state_dict())
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A judging network that autogc trains on the dataset before its first use."""
+
+    def fit(self, data: PairedData, *, seed: int, device: torch.device, progress: Progress) -> None:
+        """Train on ``data.train``; the result is a function of the data, the arguments and the seed."""
+
+
+# A builder takes the file's ``args`` and, from the caller, ``data`` and ``seed``; ``ConfigError`` says that it cannot judge this dataset.
+FEATURE_NETWORKS: Registry[JudgeNetwork] = Registry("feature network")
+SEGMENTERS: Registry[JudgeNetwork] = Registry("segmenter")
+
+
+def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

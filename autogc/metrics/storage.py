@@ -1,0 +1,119 @@
+"""A judge on disk: ``judge.json``, the trained networks beside it, and the statistics of real images under ``references/``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from autogc.config.experiment import ScoresConfig
+from autogc.data import PairedData
+from autogc.errors import CheckpointError, RunDirectoryError
+from autogc.files import read_json, replacing, replacing_directory, sha256_file, sha256_json, write_json
+from autogc.metrics.networks import Networks
+from autogc.metrics.registry import JudgeNetwork, Trainable, hash_tensors
+
+FORMAT = 1
+RECORD = "judge.json"
+
+
+def settings_of(scores: ScoresConfig, data: PairedData, *, seed: int) -> dict[str, Any]:
+    """Return everything that a judge is a function of."""
+    return {
+        "feature_network": scores.feature_network.model_dump(mode="json"),
+        "segmenter": None if scores.segmenter is None else scores.segmenter.model_dump(mode="json"),
+        "dataset": data.fingerprint,
+        "seed": seed,
+    }
+
+
+def exists(directory: Path) -> bool:
+    return (directory / RECORD).exists()
+
+
+def _files(networks: Networks) -> dict[str, JudgeNetwork]:
+    """Return the file of each network that autogc trained; the weights of the others have a file already."""
+    named = zip(("feature_network.safetensors", "segmenter.safetensors"), networks.distinct, strict=False)
+    return {name: network for name, network in named if isinstance(network, Trainable)}
+
+
+def write(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> None:
+    """Write the judge, whole or not at all."""
+    with replacing_directory(directory) as beside:
+        files = _files(networks)
+        for name, network in files.items():
+            save_file({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, beside / name)
+        record = {
+            "format": FORMAT,
+            "settings": settings,
+            "networks": networks.described(),
+            "files": {name: sha256_file(beside / name) for name in files},
+            "torch": torch.__version__,
+        }
+        write_json(beside / RECORD, record)
+
+
+def load(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> None:
+    """Fill ``networks`` from ``directory``.
+
+    Raises ``RunDirectoryError`` when another judge lives there, ``CheckpointError`` when its files were changed.
+    """
+    record = read_json(directory / RECORD)
+    if record.get("format") != FORMAT:
+        raise RunDirectoryError(
+            f"{directory / RECORD} has the format {record.get('format')!r}, this autogc reads {FORMAT}; use another directory"
+        )
+    differing = [key for key in settings if record["settings"].get(key) != settings[key]]
+    if differing:
+        said = "; ".join(f"{key}: {record['settings'].get(key)!r} there, {settings[key]!r} here" for key in differing)
+        raise RunDirectoryError(
+            f"{directory} holds the judge of other settings ({said}): use another run directory, or remove it to train anew"
+        )
+    for name, network in _files(networks).items():
+        path = directory / name
+        if not path.exists():
+            raise CheckpointError(f"{path} is missing: remove {directory} to train the judge again")
+        if sha256_file(path) != record["files"].get(name):
+            raise CheckpointError(f"{path} was changed after it was written: remove {directory} to train the judge again")
+        network.load_state_dict(load_file(path))
+    for role, expected in networks.hashes().items():
+        if record["networks"][f"{role}_hash"] != expected:
+            raise CheckpointError(
+                f"the weights of the {role} are not those that {directory} was made with: "
+                f"give the old ones back, or remove {directory} and score anew"
+            )
+
+
+def _reference_path(directory: Path, key: str) -> Path:
+    return directory / "references" / f"{key}.safetensors"
+
+
+def load_real(directory: Path | None, key: str) -> tuple[Tensor, float | None] | None:
+    """Return the real images' features and their mIoU kept under ``key``; None when there are none, or the file is damaged."""
+    if directory is None or not _reference_path(directory, key).exists():
+        return None
+    try:
+        with safe_open(_reference_path(directory, key), framework="pt") as stored:
+            features, metadata = stored.get_tensor("features"), stored.metadata() or {}
+    except SafetensorError:
+        return None
+    if metadata.get("hash") != _hash(features, metadata.get("ceiling_miou", "")):
+        return None
+    return features, float(metadata["ceiling_miou"]) if metadata["ceiling_miou"] else None
+
+
+def write_real(directory: Path | None, key: str, *, features: Tensor, ceiling: float | None) -> None:
+    """Keep them for the next process; a judge without a directory keeps them in memory alone."""
+    if directory is None:
+        return
+    said = "" if ceiling is None else repr(ceiling)
+    with replacing(_reference_path(directory, key)) as beside:
+        save_file({"features": features}, beside, metadata={"ceiling_miou": said, "hash": _hash(features, said)})
+
+
+def _hash(features: Tensor, ceiling: str) -> str:
+    return sha256_json([hash_tensors({"features": features}), ceiling])
