@@ -13,7 +13,7 @@ from autogc.cost.formula import COSTS, PACKED_OVERHEAD, Term
 from autogc.cost.least import fewest_channels, minimize
 from autogc.cost.tables import CHANNEL_DIMENSIONS, LAYER_DIMENSIONS, Controls, Table, build_table, look_up, merged
 from autogc.cost.terms import terms_of
-from autogc.errors import ConfigError, InfeasibleError, nearest
+from autogc.errors import ConfigError, nearest
 from autogc.supernet.candidate import Candidate, Value
 from autogc.supernet.groups import ChannelGroup
 from autogc.supernet.space import Space
@@ -136,19 +136,6 @@ class CostModel:
             indices = [values[choice] for values, choice in zip(allowed, chosen, strict=True)]
             found[name] = (value + (PACKED_OVERHEAD if name == "storage_bytes" else 0), indices)
         return found
-
-    def check(self, constraints: Mapping[str, float]) -> None:
-        """Raise InfeasibleError, with the least reachable value, for constraints that no candidate of the space can meet.
-
-        ``latency_ms`` is measured, not counted, and passed over.
-        """
-        problems = [
-            f"{name} at most {limit:,.10g} can't be met: the least that this space reaches is {self.least(name):,}"
-            for name, limit in constraints.items()
-            if name in COSTS and self.least(name) > limit
-        ]
-        if problems:
-            raise InfeasibleError("; ".join(problems))
 
     def feasible(self, columns: np.ndarray, constraints: Mapping[str, float]) -> np.ndarray:
         """Return which candidates (N, decisions) meet the constraints, bool (N,). ``latency_ms`` is passed over."""
