@@ -1,6 +1,6 @@
 """The front, interactive (plotly) and still, and how its hypervolume grew (matplotlib). Pure: evaluations in, figure out.
 
-Failed evaluations and those with an objective that is not a finite number are not drawn.
+Failed evaluations, those with an objective that is not a finite number and those over a constraint are not drawn.
 """
 
 from __future__ import annotations
@@ -28,14 +28,20 @@ COLOURS = "viridis"
 LABELLED_MEMBERS = 12  # more names than this cover each other in a still figure
 
 
-def front_figure(evaluations: Sequence[Evaluation], objectives: Sequence[str], *, teacher: Mapping[str, float] | None = None) -> Figure:
+def front_figure(
+    evaluations: Sequence[Evaluation],
+    objectives: Sequence[str],
+    *,
+    teacher: Mapping[str, float] | None = None,
+    constraints: Mapping[str, float] | None = None,
+) -> Figure:
     """Return the interactive front of two or three objectives (the third is the colour).
 
     Hovering a point says its hash, trial, scores, costs and choices. ``teacher`` gives the teacher's values by name.
     """
     from plotly import graph_objects as go
 
-    series = arrange(evaluations, objectives, teacher=teacher)
+    series = arrange(evaluations, objectives, teacher=teacher, constraints=constraints)
     figure = go.Figure()
     for name, group, size in (("evaluated", series.others, 7), ("front", series.members, 11)):
         on_front = name == "front"
@@ -92,11 +98,12 @@ def front_png(
     path: str | Path,
     *,
     teacher: Mapping[str, float] | None = None,
+    constraints: Mapping[str, float] | None = None,
 ) -> None:
     """Write the same front as a still picture (1600 x 1000 pixels), members labelled with the first digits of their hashes."""
     from matplotlib.ticker import LogLocator
 
-    series = arrange(evaluations, objectives, teacher=teacher)
+    series = arrange(evaluations, objectives, teacher=teacher, constraints=constraints)
     figure, axes = _canvas()
     others = (series.scaled(series.x, series.others), series.scaled(series.y, series.others))
     members = (series.scaled(series.x, series.members), series.scaled(series.y, series.members))
@@ -127,12 +134,17 @@ def front_png(
 
 
 def hypervolume_png(
-    evaluations: Sequence[Evaluation], objectives: Sequence[str], path: str | Path, *, reference: Mapping[str, float]
+    evaluations: Sequence[Evaluation],
+    objectives: Sequence[str],
+    path: str | Path,
+    *,
+    reference: Mapping[str, float],
+    constraints: Mapping[str, float] | None = None,
 ) -> None:
     """Write how the dominated hypervolume (higher is better) grew over the finished evaluations, in units of the scaled axes."""
     from matplotlib.ticker import MaxNLocator
 
-    history = hypervolume_history(evaluations, objectives, reference=reference)
+    history = hypervolume_history(evaluations, objectives, reference=reference, constraints=constraints)
     divisor, units = 1.0, []
     for name in objectives:
         scale, unit = scale_of(name, [reference[name]])

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autogc.config.load import fingerprint
 from autogc.files import read_json, write_json
+from autogc.search.pareto import eligible
 from autogc.tracking.album import GRID_PNG, write_front
 from autogc.tracking.messages import Curves, End, File, Front, Message, Scored, combine
 from autogc.tracking.outbox import FIRST_DELAY, Outbox, RefusedError
 from autogc.tracking.runs import HYPERVOLUME, Point, Runs
-from autogc.tracking.series import drawable, hypervolume_history, reference_point
+from autogc.tracking.series import hypervolume_history, reference_point
 from autogc.tracking.state import ARTIFACTS, UNSENT, State, is_remote
 
 if TYPE_CHECKING:
@@ -37,10 +38,19 @@ class Tracker:
     exception passed) or KILLED (an interrupt).
     """
 
-    def __init__(self, runs: Runs, state: State, *, objectives: Sequence[str], first_delay: float = FIRST_DELAY) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        state: State,
+        *,
+        objectives: Sequence[str],
+        constraints: Mapping[str, float] | None = None,
+        first_delay: float = FIRST_DELAY,
+    ) -> None:
         self._runs = runs
         self._state = state
         self._objectives = tuple(objectives)
+        self._constraints = dict(constraints or {})
         self._unsent = Path(state.directory) / UNSENT
         self._problems: list[str] = []
         self._outbox: Outbox[Message] = Outbox(self._deliver, combine=combine, first_delay=first_delay)
@@ -55,7 +65,7 @@ class Tracker:
             return NullTracker()
         import mlflow  # noqa: F401  (two seconds, here rather than half-way in the thread)
 
-        run_directory = run_directory.absolute()
+        run_directory = Path(run_directory).resolve()
         run_directory.mkdir(parents=True, exist_ok=True)
         state = State.load(run_directory, uri=config.uri)
         search = experiment.search
@@ -82,7 +92,7 @@ class Tracker:
                 "feature_network": experiment.scores.feature_network.name,
             },
         )
-        tracker = cls(runs, state, objectives=search.objectives)
+        tracker = cls(runs, state, objectives=search.objectives, constraints=search.constraints)
         tracker._resend()
         return tracker
 
@@ -179,7 +189,7 @@ class Tracker:
                 self._runs.finish(status)
 
     def _draw(self, message: Front) -> None:
-        usable = drawable(message.evaluations, self._objectives)
+        usable = eligible(message.evaluations, self._objectives, self._constraints)
         if not usable:
             return
         reference = self._state.reference

@@ -13,9 +13,10 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 from autogc.files import replacing, write_text
+from autogc.search.pareto import eligible
 from autogc.tracking.album import FRONT_CSV, FRONT_HTML, FRONT_PNG, GRID_PNG, HYPERVOLUME_PNG, write_front
 from autogc.tracking.quantities import QUANTITIES
-from autogc.tracking.series import arrange, drawable, reference_point
+from autogc.tracking.series import arrange, reference_point
 from autogc.tracking.table import COLUMNS, SubnetRow, cell, columns_of, markdown_table, teacher_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def write_report(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     objectives = experiment.search.objectives
-    usable = drawable(evaluations, objectives)
+    usable = eligible(evaluations, objectives, experiment.search.constraints)
     if usable:
         point = reference or reference_point(usable, objectives)
         assert point is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogc.search.pareto import front, hypervolume
+from autogc.search.pareto import eligible, front, hypervolume, minimized_values, minimizes, value_of
 from autogc.tracking.quantities import QUANTITIES, axis_title, scale_of
 
 if TYPE_CHECKING:
@@ -96,26 +96,18 @@ class FrontSeries:
         return values + ([self.teacher[name]] if name in self.teacher else [])
 
 
-def value_of(evaluation: Evaluation, name: str) -> float:
-    """Return a score or cost by its name, NaN where the evaluation has none."""
-    return float(evaluation.scores.get(name, evaluation.costs.get(name, math.nan)))
-
-
-def drawable(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> list[Evaluation]:
-    """Return the complete evaluations whose objectives are all finite numbers."""
-    return [
-        evaluation
-        for evaluation in evaluations
-        if evaluation.state == "complete" and all(math.isfinite(value_of(evaluation, name)) for name in objectives)
-    ]
-
-
-def arrange(evaluations: Sequence[Evaluation], objectives: Sequence[str], *, teacher: Mapping[str, float] | None = None) -> FrontSeries:
-    """Choose the axes and split the evaluations into the front and the rest."""
+def arrange(
+    evaluations: Sequence[Evaluation],
+    objectives: Sequence[str],
+    *,
+    teacher: Mapping[str, float] | None = None,
+    constraints: Mapping[str, float] | None = None,
+) -> FrontSeries:
+    """Choose the axes and split the evaluations into the front and the rest; failed ones, and those over a constraint, are left out."""
     scores = [name for name in objectives if QUANTITIES[name].judged]
     costs = [name for name in objectives if not QUANTITIES[name].judged]
     x, y, *rest = [*costs[:1], *scores, *costs[1:]] if costs else [*scores[1:], scores[0]]
-    usable = drawable(evaluations, objectives)
+    usable = eligible(evaluations, objectives, constraints)
     members = front(usable, objectives)
     chosen = {id(evaluation) for evaluation in members}
     others = [evaluation for evaluation in usable if id(evaluation) not in chosen]
@@ -129,40 +121,41 @@ def arrange(evaluations: Sequence[Evaluation], objectives: Sequence[str], *, tea
     )
 
 
-def minimised(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> np.ndarray:
-    """Return the objectives (N, M) with the maximised ones negated, so that less is better in every column."""
-    signs = [-1.0 if QUANTITIES[name].higher_is_better else 1.0 for name in objectives]
-    rows = [[sign * value_of(evaluation, name) for sign, name in zip(signs, objectives, strict=True)] for evaluation in evaluations]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
-
-
-def reference_point(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> dict[str, float] | None:
-    """Return a reference a tenth of the range beyond the worst value of each objective; None without a complete evaluation."""
-    usable = drawable(evaluations, objectives)
+def reference_point(
+    evaluations: Sequence[Evaluation], objectives: Sequence[str], *, constraints: Mapping[str, float] | None = None
+) -> dict[str, float] | None:
+    """Return a reference a tenth of the range beyond the worst value of each objective; None where there is nothing to draw."""
+    usable = eligible(evaluations, objectives, constraints)
     if not usable:
         return None
-    values = minimised(usable, objectives)
+    values = minimized_values(usable, objectives)
     worst, best = values.max(axis=0), values.min(axis=0)
     span = np.where(worst > best, worst - best, np.maximum(np.abs(worst), 1.0))
-    point = worst + MARGIN * span
-    return {name: float(-value if QUANTITIES[name].higher_is_better else value) for name, value in zip(objectives, point, strict=True)}
+    point = (worst + MARGIN * span) * _signs(objectives)
+    return {name: float(value) for name, value in zip(objectives, point, strict=True)}
 
 
 def hypervolume_history(
-    evaluations: Sequence[Evaluation], objectives: Sequence[str], *, reference: Mapping[str, float]
+    evaluations: Sequence[Evaluation],
+    objectives: Sequence[str],
+    *,
+    reference: Mapping[str, float],
+    constraints: Mapping[str, float] | None = None,
 ) -> list[tuple[int, float]]:
     """Return (trial, hypervolume of everything finished up to and with it), in the order in which trials finished.
 
     With trials running side by side that order is not the trials' own; it is the one in which a value, once given, stays true.
     """
-    signs = np.array([-1.0 if QUANTITIES[name].higher_is_better else 1.0 for name in objectives])
-    point = signs * np.array([reference[name] for name in objectives])
-    ordered = sorted(drawable(evaluations, objectives), key=lambda evaluation: (evaluation.finished, evaluation.trial))
-    values = minimised(ordered, objectives)
+    point = np.array([reference[name] for name in objectives]) * _signs(objectives)
+    ordered = sorted(eligible(evaluations, objectives, constraints), key=lambda evaluation: (evaluation.finished, evaluation.trial))
     history, best, volume = [], np.empty((0, len(objectives))), 0.0
-    for evaluation, value in zip(ordered, values, strict=True):
+    for evaluation, value in zip(ordered, minimized_values(ordered, objectives), strict=True):
         if not (best <= value).all(axis=1).any():
             best = np.vstack([best[~(value <= best).all(axis=1)], value])
-            volume = float(hypervolume(best, point))
+            volume = hypervolume(best, point)
         history.append((evaluation.trial, volume))
     return history
+
+
+def _signs(objectives: Sequence[str]) -> np.ndarray:
+    return np.array([1.0 if minimizes(name) else -1.0 for name in objectives])

@@ -40,7 +40,7 @@ def ui_address(run_directory: str | Path, *, port: int = 5000, host: str = "127.
 
 
 def _state_of(run_directory: str | Path) -> State:
-    directory = Path(run_directory).absolute()
+    directory = Path(run_directory).resolve()
     if not (directory / STATE).exists():
         raise MissingStageError(f"nothing is tracked in {run_directory} yet: `autogc run` begins with it, unless tracking.enabled is false")
     return State.reopen(directory)
