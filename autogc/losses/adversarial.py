@@ -55,7 +55,8 @@ class LeastSquares:
 class Vanilla:
     """Goodfellow et al. (NeurIPS 2014): equation 2 of GAN Compression, with the generator's non-saturating form.
 
-    ``D: -0.5 (E[log s(D(x, y))] + E[log(1 - s(D(x, G(x))))])``, ``G: -E[log s(D(x, G(x)))]``, s the sigmoid. The half is pix2pix's (section 3.3).
+    ``D: -0.5 (E[log s(D(x, y))] + E[log(1 - s(D(x, G(x))))])``, ``G: -E[log s(D(x, G(x)))]``, s the sigmoid.
+    The half is pix2pix's (section 3.3).
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:

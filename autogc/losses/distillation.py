@@ -13,7 +13,8 @@ def feature_distillation(maps: Sequence[Tensor], teacher: Sequence[Tensor]) -> T
     """Return the sum over layers of the mean squared difference: GAN Compression, equation 3.
 
     ``maps`` are the student's features after their learned 1x1 maps, ``teacher`` the teacher's; pairs of (N, C, H, W) of equal shape,
-    lower is better. The norm is taken squared and averaged over the elements, so that a weight means the same at every resolution and width.
+    lower is better. The norm is taken squared and averaged over the elements, so that a weight means the same at every resolution
+    and width.
     No gradient reaches the teacher. Zero where no layer is distilled.
 
     Raises ValueError when the numbers of layers or their shapes differ.

@@ -1,0 +1,125 @@
+"""Fine-tuning: an exported subnet, trained further on its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from autogc.config.experiment import Experiment
+from autogc.data import PairedData
+from autogc.errors import ConfigError
+from autogc.export import Package, load_package, write_like
+from autogc.files import sha256_file
+from autogc.progress import Progress, Silent
+from autogc.training.engine import Engine
+from autogc.training.features import FeatureAdapters, feature_channels
+from autogc.training.launch import launch
+from autogc.training.loop import Loop, Outcome
+from autogc.training.randomness import seeded
+from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_data, count_parameters, example_input, finish, identity, is_done
+from autogc.training.students import CompressedStudent, TeacherFeatures
+from autogc.training.supernet import ADAPTERS, SUPERNET, load_adapters, load_supernet
+from autogc.training.teacher import load_discriminator, load_teacher
+from autogc.training.trainer import ConditionalCritic, GanTrainer
+from autogc.training.weights import with_prefix_removed
+from autogc.training.worker import Worker
+
+
+def finetune(
+    experiment: Experiment,
+    teacher: str | Path,
+    package_directory: str | Path,
+    directory: str | Path,
+    *,
+    discriminator: str | Path,
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Train the exported subnet in ``package_directory`` further, with the supernet's losses, and write another package to ``directory``,
+    with ``discriminator.safetensors``, ``adapters.safetensors``, ``history.json`` and, last, ``result.json`` beside it.
+
+    The latent float32 weights are trained; every forward pass computes with them compressed as the package says, so what is trained is what
+    ships. ``teacher`` is the teacher's directory; ``discriminator`` the file to go on from, the supernet's. Where the supernet and its
+    feature maps lie beside that file, the maps go on from them too; otherwise they start anew. A directory with a result of these settings is
+    left as it is, one with checkpoints is continued.
+
+    Raises CheckpointError, ConfigError (another input size or number of channels than the data's), DivergenceError, RunDirectoryError.
+    """
+    launch(
+        _train,
+        {
+            "experiment": experiment.model_dump(mode="json"),
+            "teacher": str(Path(teacher).resolve()),
+            "package": str(Path(package_directory).resolve()),
+            "discriminator": str(Path(discriminator).resolve()),
+            "directory": str(Path(directory).resolve()),
+        },
+        device=experiment.device,
+        workers=experiment.workers,
+        address=address,
+        progress=progress or Silent(),
+    )
+
+
+def check_package_fits(package: Package, data: PairedData) -> None:
+    """Raise ConfigError where the package's generator takes other inputs than the dataset has."""
+    if package.input_shape[1] != data.input_channels:
+        raise ConfigError(
+            f"{package.directory} takes {package.input_shape[1]} input channels, but the dataset has {data.input_channels}: "
+            "use the experiment that it was exported from"
+        )
+
+
+def write_successor(package: Package, student: CompressedStudent, loop: Loop, outcome: Outcome, *, how: str) -> None:
+    """Write ``student`` as a successor of ``package`` to the loop's directory, which it replaces: ``finish`` comes after. Rank 0 only."""
+    module = copy.deepcopy(student.net).cpu().eval()
+    provenance = {"training": {"how": how, "steps": loop.config.steps, "identity": loop.identity, "losses": outcome.history[-1]}}
+    write_like(package, module, loop.directory, scores={}, provenance=provenance)
+
+
+def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
+    experiment = Experiment.model_validate(given["experiment"])
+    directory, discriminator = Path(given["directory"]), Path(given["discriminator"])
+    config, data, package = experiment.finetune, build_data(experiment), load_package(given["package"])
+    check_package_fits(package, data)
+    sources = [package.hash, sha256_file(Path(given["teacher"]) / GENERATOR), sha256_file(discriminator)]
+    loop = Loop("finetune", config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
+    if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
+        return
+    layers = experiment.losses.distillation_layers
+    teacher = load_teacher(experiment, data, given["teacher"])
+    adapters = _adapters(experiment, data, package, teacher, discriminator.parent, progress)
+    student = CompressedStudent(package.module, package.values, layers=layers, adapters=adapters)
+    trainer = GanTrainer(
+        Engine(student.requires_grad_(True), config, device=worker.device),
+        Engine(ConditionalCritic(load_discriminator(experiment, data, discriminator)), config, device=worker.device),
+        losses=experiment.losses,
+        reference=TeacherFeatures(teacher, layers, worker.device),
+    )
+    outcome = loop.run(trainer, worker, progress)
+    weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
+    if worker.leads:
+        write_successor(package, student, loop, outcome, how="fine-tuned")
+        files = {ADAPTERS: with_prefix_removed(weights, "adapters."), DISCRIMINATOR: with_prefix_removed(critic, "net.")}
+        finish(loop, outcome, worker, files, parameters=count_parameters(package.module))
+    trainer.close()
+
+
+def _adapters(
+    experiment: Experiment, data: PairedData, package: Package, teacher: nn.Module, supernet_directory: Path, progress: Progress
+) -> FeatureAdapters:
+    """The supernet's maps, narrowed to the channels that the subnet has; fresh ones where there is no supernet."""
+    layers = experiment.losses.distillation_layers
+    if all((supernet_directory / name).is_file() for name in (SUPERNET, ADAPTERS)):
+        supernet = load_supernet(experiment, data, supernet_directory)
+        kept = [supernet.watched_index(layer, package.candidate) for layer in layers]
+        return load_adapters(experiment, data, supernet_directory).narrowed(kept)
+    if layers:
+        progress.note(f"finetune: no supernet beside the discriminator in {supernet_directory}; the feature maps start anew")
+    example = example_input(data)
+    with seeded(experiment.seed, "adapters"):
+        return FeatureAdapters(feature_channels(package.module, example, layers), feature_channels(teacher, example, layers))

@@ -1,0 +1,157 @@
+"""The supernet: converted from the teacher, then distilled from it, every subnet at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from autogc.config.experiment import Experiment
+from autogc.data import PairedData
+from autogc.files import replacing, sha256_file
+from autogc.progress import Progress, Silent
+from autogc.supernet.space import Space
+from autogc.supernet.supernet import Supernet
+from autogc.training.engine import Engine
+from autogc.training.features import FeatureAdapters, feature_channels
+from autogc.training.launch import launch
+from autogc.training.loop import Loop
+from autogc.training.randomness import seeded
+from autogc.training.sampling import CandidateSampling
+from autogc.training.stage import (
+    DISCRIMINATOR,
+    GENERATOR,
+    build_data,
+    build_generator,
+    count_parameters,
+    example_input,
+    finish,
+    identity,
+    is_done,
+)
+from autogc.training.students import SupernetStudent, TeacherFeatures
+from autogc.training.teacher import load_discriminator, load_teacher
+from autogc.training.trainer import ConditionalCritic, GanTrainer
+from autogc.training.weights import load_weights, with_prefix_removed
+from autogc.training.worker import Worker
+
+SUPERNET = "supernet.safetensors"
+ADAPTERS = "adapters.safetensors"
+# The generator that the supernet was converted from, kept beside it: with it the conversion can be done again, the same.
+ORIGIN = "origin.safetensors"
+
+
+def train_supernet(
+    experiment: Experiment,
+    teacher: str | Path,
+    directory: str | Path,
+    *,
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Distil the teacher in the directory ``teacher`` into a supernet, and write ``supernet.safetensors``, ``discriminator.safetensors``,
+    ``adapters.safetensors``, ``origin.safetensors``, ``history.json`` and, last, ``result.json`` to ``directory``.
+
+    GAN Compression, section 3.1: the teacher's discriminator goes on learning (equation 2), intermediate features are matched through
+    learned 1x1 maps (equation 3), all with the weights of ``experiment.losses`` (equation 4); the candidates of a step are drawn from
+    ``experiment.space``, compression included. A directory with a result of these settings is left as it is, one with checkpoints is
+    continued.
+
+    Raises ConversionError, ConfigError (a space or layers that the generator lacks), CheckpointError, DivergenceError, RunDirectoryError.
+    """
+    launch(
+        _train,
+        {
+            "experiment": experiment.model_dump(mode="json"),
+            "teacher": str(Path(teacher).resolve()),
+            "directory": str(Path(directory).resolve()),
+        },
+        device=experiment.device,
+        workers=experiment.workers,
+        address=address,
+        progress=progress or Silent(),
+    )
+
+
+def build_supernet(experiment: Experiment, data: PairedData, teacher_directory: str | Path) -> Supernet:
+    """Convert the trained teacher to the supernet that training starts from. Raises CheckpointError, ConversionError."""
+    return _convert(experiment, data, load_teacher(experiment, data, teacher_directory))
+
+
+def load_supernet(experiment: Experiment, data: PairedData, supernet_directory: str | Path) -> Supernet:
+    """Return the trained supernet, in evaluation mode, with its parameters fixed. Raises CheckpointError."""
+    directory = Path(supernet_directory)
+    generator = build_generator(experiment, data)
+    load_weights(generator, directory / ORIGIN, what="the generator")
+    supernet = _convert(experiment, data, generator)
+    load_weights(supernet, directory / SUPERNET, what="the supernet")
+    return supernet.eval().requires_grad_(False)
+
+
+def load_adapters(experiment: Experiment, data: PairedData, supernet_directory: str | Path) -> FeatureAdapters:
+    """Return the trained maps from the supernet's features, at full width, to the teacher's. Raises CheckpointError."""
+    generator = build_generator(experiment, data)
+    adapters = _adapters(experiment, data, generator)
+    load_weights(adapters, Path(supernet_directory) / ADAPTERS, what="the feature maps")
+    return adapters
+
+
+def _convert(experiment: Experiment, data: PairedData, generator: nn.Module) -> Supernet:
+    with seeded(experiment.seed, "convert"):
+        supernet = Supernet.convert(
+            generator,
+            example_input(data),
+            decompose=experiment.supernet.decompose,
+            watch=experiment.losses.distillation_layers,
+            importance=experiment.supernet.importance,
+        )
+    return supernet.requires_grad_(True)
+
+
+def _adapters(experiment: Experiment, data: PairedData, generator: nn.Module) -> FeatureAdapters:
+    channels = feature_channels(generator, example_input(data), experiment.losses.distillation_layers)
+    with seeded(experiment.seed, "adapters"):
+        return FeatureAdapters(channels, channels)
+
+
+def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
+    experiment = Experiment.model_validate(given["experiment"])
+    teacher_directory, directory = Path(given["teacher"]), Path(given["directory"])
+    config, data = experiment.supernet, build_data(experiment)
+    teacher = load_teacher(experiment, data, teacher_directory)
+    own = identity(
+        experiment,
+        config,
+        data,
+        space=experiment.space.model_dump(mode="json"),
+        teacher=[sha256_file(teacher_directory / name) for name in (GENERATOR, DISCRIMINATOR)],
+    )
+    loop = Loop("supernet", config, data.train, experiment.seed, directory, own)
+    if worker.agree(int(worker.leads and is_done(directory, own, progress))):
+        return
+    supernet = _convert(experiment, data, teacher)
+    space = Space.build(experiment.space, supernet)
+    student = SupernetStudent(supernet, _adapters(experiment, data, teacher))
+    critic = ConditionalCritic(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR))
+    trainer = GanTrainer(
+        Engine(student, config, device=worker.device),
+        Engine(critic, config, device=worker.device),
+        losses=experiment.losses,
+        choose=CandidateSampling(space, config.sampling, seed=experiment.seed),
+        reference=TeacherFeatures(teacher, experiment.losses.distillation_layers, worker.device),
+    )
+    outcome = loop.run(trainer, worker, progress)
+    weights, discriminator = trainer.generator.tensors(), trainer.discriminator.tensors()
+    if worker.leads:
+        with replacing(directory / ORIGIN) as beside:
+            shutil.copyfile(teacher_directory / GENERATOR, beside)
+        files = {
+            SUPERNET: with_prefix_removed(weights, "supernet."),
+            DISCRIMINATOR: with_prefix_removed(discriminator, "net."),
+            ADAPTERS: with_prefix_removed(weights, "adapters."),
+        }
+        finish(loop, outcome, worker, files, parameters=count_parameters(supernet))
+    trainer.close()

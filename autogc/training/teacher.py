@@ -1,0 +1,138 @@
+"""The teacher: the generator that is to be compressed, trained as pix2pix is, or taken from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from autogc.config.experiment import Experiment, Optimization
+from autogc.data import PairedData
+from autogc.files import sha256_file
+from autogc.progress import Progress, Silent
+from autogc.training.engine import Engine
+from autogc.training.launch import launch
+from autogc.training.loop import Loop
+from autogc.training.stage import (
+    DISCRIMINATOR,
+    GENERATOR,
+    build_data,
+    build_discriminator,
+    build_generator,
+    count_parameters,
+    finish,
+    identity,
+    is_done,
+    write_result,
+)
+from autogc.training.trainer import ConditionalCritic, GanTrainer, PlainGenerator
+from autogc.training.weights import load_weights, save_weights, with_prefix_removed
+from autogc.training.worker import Worker
+
+
+def train_teacher(experiment: Experiment, directory: str | Path, *, address: str | None = None, progress: Progress | None = None) -> None:
+    """Train the experiment's generator and discriminator on its pairs, and write ``directory/generator.safetensors``,
+    ``discriminator.safetensors``, ``history.json`` and, last, ``result.json``.
+
+    pix2pix (Isola et al., CVPR 2017) with the losses of ``experiment.losses``: hinge and 100 L1 unless told otherwise (GAN Compression,
+    section 6.1); nothing is distilled. A directory with a result of these settings is left as it is, one with checkpoints is continued.
+    With ``teacher.checkpoint`` nothing is trained: the weights are checked against the generator and copied.
+
+    Raises CheckpointError (weights that don't fit), DivergenceError, RunDirectoryError (another training's result).
+    """
+    directory, progress = Path(directory), progress or Silent()
+    if experiment.teacher.checkpoint is not None:
+        _import_teacher(experiment, directory, progress)
+        return
+    launch(
+        _train,
+        {"experiment": experiment.model_dump(mode="json"), "directory": str(directory.resolve())},
+        device=experiment.device,
+        workers=experiment.workers,
+        address=address,
+        progress=progress,
+    )
+
+
+def load_teacher(experiment: Experiment, data: PairedData, directory: str | Path) -> nn.Module:
+    """Return the trained generator, in evaluation mode, with its parameters fixed. Raises CheckpointError."""
+    generator = build_generator(experiment, data)
+    load_weights(generator, Path(directory) / GENERATOR, what="the generator")
+    return generator.eval().requires_grad_(False)
+
+
+def load_discriminator(experiment: Experiment, data: PairedData, path: str | Path) -> nn.Module:
+    """Return a trained discriminator, ready to be trained further (GAN Compression, "inheriting the teacher discriminator")."""
+    discriminator = build_discriminator(experiment, data)
+    load_weights(discriminator, path, what="the discriminator")
+    return discriminator
+
+
+def train_plain(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    experiment: Experiment,
+    config: Optimization,
+    data: PairedData,
+    directory: Path,
+    *,
+    name: str,
+    worker: Worker,
+    progress: Progress,
+    inputs: Mapping[str, Any],
+) -> None:
+    """Train any pair on the teacher's objective and write the stage's files. Collective. ``inputs`` say what decides its start."""
+    loop = Loop(name, config, data.train, experiment.seed, directory, identity(experiment, config, data, **inputs))
+    if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
+        return
+    trainer = GanTrainer(
+        Engine(PlainGenerator(generator), config, device=worker.device),
+        Engine(ConditionalCritic(discriminator), config, device=worker.device),
+        losses=experiment.losses,
+    )
+    outcome = loop.run(trainer, worker, progress)
+    weights = {GENERATOR: trainer.generator.tensors(), DISCRIMINATOR: trainer.discriminator.tensors()}
+    if worker.leads:
+        files = {name: with_prefix_removed(state, "net.") for name, state in weights.items()}
+        finish(loop, outcome, worker, files, parameters=count_parameters(generator))
+    trainer.close()
+
+
+def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
+    experiment = Experiment.model_validate(given["experiment"])
+    data = build_data(experiment)
+    train_plain(
+        build_generator(experiment, data),
+        build_discriminator(experiment, data),
+        experiment,
+        experiment.teacher,
+        data,
+        Path(given["directory"]),
+        name="teacher",
+        worker=worker,
+        progress=progress,
+        inputs={},
+    )
+
+
+def _import_teacher(experiment: Experiment, directory: Path, progress: Progress) -> None:
+    config = experiment.teacher
+    assert config.checkpoint is not None
+    data = build_data(experiment)
+    generator, discriminator = build_generator(experiment, data), build_discriminator(experiment, data)
+    load_weights(generator, config.checkpoint, what="the generator")
+    sources = {"checkpoint": sha256_file(config.checkpoint)}
+    if config.discriminator_checkpoint is not None:
+        load_weights(discriminator, config.discriminator_checkpoint, what="the discriminator")
+        sources["discriminator_checkpoint"] = sha256_file(config.discriminator_checkpoint)
+    else:
+        progress.note("teacher.discriminator_checkpoint is not given: the supernet starts with an untrained discriminator")
+    own = identity(experiment, config, data, **sources)
+    if is_done(directory, own, progress):
+        return
+    save_weights(directory / GENERATOR, generator.state_dict())
+    save_weights(directory / DISCRIMINATOR, discriminator.state_dict())
+    parameters = count_parameters(generator)
+    write_result(directory, identity=own, steps=0, seconds=0.0, losses={}, parameters=parameters, sources=sources)
