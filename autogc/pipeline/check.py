@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,23 @@ import torch
 from torch import nn
 
 from autogc.config.experiment import Component, Experiment
-from autogc.cost import CostModel
+from autogc.cost import CostModel, measure_latency
 from autogc.cost.latency import latency_device
 from autogc.data import DATASETS, PairedData
-from autogc.errors import AutogcError, ConfigError
+from autogc.errors import AutogcError, ConfigError, InfeasibleError
+from autogc.losses import ADVERSARIAL
+from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
+from autogc.metrics.networks import Networks
 from autogc.models import DISCRIMINATORS, GENERATORS
 from autogc.progress import Progress, Silent
 from autogc.registry import Registry
+from autogc.search import SAMPLERS
+from autogc.search.feasibility import check_feasible
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
+from autogc.training.deepspeed_config import complete
+from autogc.training.stage import build_discriminator, build_generator, example_input
+from autogc.training.weights import load_weights
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     Raises ConfigError with every problem that the file has, DataError for data that can't be used, CheckpointError for a checkpoint that
     doesn't fit, ConversionError for a generator that can't be converted, InfeasibleError for constraints that nothing can meet.
     """
-    problems = component_problems(experiment) + device_problems(experiment)
+    problems = component_problems(experiment) + device_problems(experiment) + deepspeed_problems(experiment)
     if problems:
         raise ConfigError(problems)
     data = DATASETS.build(experiment.data.name, experiment.data.args, seed=experiment.seed)
@@ -50,9 +58,10 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
         problems += shape_problems(experiment, data, generator, discriminator)
     if problems:
         raise ConfigError(problems)
-    assert generator is not None
+    assert generator is not None and discriminator is not None
+    Networks.build(experiment.scores, data, seed=experiment.seed)
     data.check(progress or Silent())
-    check_checkpoints(experiment, data)
+    check_checkpoints(experiment, generator, discriminator)
     supernet = Supernet.convert(
         generator,
         example_input(data),
@@ -66,30 +75,8 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     return Checked(data, supernet, space, costs)
 
 
-def example_input(data: PairedData) -> torch.Tensor:
-    """Return one input of the data's size, zeros (1, C, H, W): costs are counted and latencies measured at it."""
-    return torch.zeros(1, data.input_channels, data.height, data.width)
-
-
-def build_generator(experiment: Experiment, data: PairedData) -> nn.Module:
-    """Return the experiment's generator, untrained, with the data's channels."""
-    return GENERATORS.build(
-        experiment.generator.name, experiment.generator.args, in_channels=data.input_channels, out_channels=data.target_channels
-    )
-
-
-def build_discriminator(experiment: Experiment, data: PairedData) -> nn.Module:
-    """Return the experiment's discriminator, untrained; it sees the input and the image, concatenated."""
-    channels = data.input_channels + data.target_channels
-    return DISCRIMINATORS.build(experiment.discriminator.name, experiment.discriminator.args, in_channels=channels)
-
-
 def component_problems(experiment: Experiment) -> list[str]:
     """Return what is wrong with the names and arguments of the registered things that the experiment uses."""
-    from autogc.losses import ADVERSARIAL
-    from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
-    from autogc.search import SAMPLERS
-
     scores = experiment.scores
     parts: list[tuple[str, Registry[Any], Component | None, tuple[str, ...]]] = [
         ("data", DATASETS, experiment.data, ("seed",)),
@@ -117,6 +104,17 @@ def device_problems(experiment: Experiment) -> list[str]:
                 latency_device(name)
         except ConfigError as error:
             found += [f"{key}: {problem}" for problem in error.problems]
+    return found
+
+
+def deepspeed_problems(experiment: Experiment) -> list[str]:
+    """Return what is wrong with the DeepSpeed configurations of the three trainings."""
+    found = []
+    for stage in ("teacher", "supernet", "finetune"):
+        try:
+            complete(getattr(experiment, stage), workers=experiment.workers)
+        except ConfigError as error:
+            found += [f"{stage}.{problem}" for problem in error.problems]
     return found
 
 
@@ -160,12 +158,32 @@ def _attempt(key: str, component: Component, build: Callable[[], nn.Module]) -> 
         return None, [f"{key}: {component.name!r} can't be built with {dict(component.args)}: {error}"]
 
 
-def check_checkpoints(experiment: Experiment, data: PairedData) -> None:
+def check_checkpoints(experiment: Experiment, generator: nn.Module, discriminator: nn.Module) -> None:
     """Load the checkpoints that the experiment names into the networks that they are for. Raises CheckpointError."""
-    raise AssertionError("replaced below")
+    config = experiment.teacher
+    if config.checkpoint is not None:
+        load_weights(generator, config.checkpoint, what="the generator")
+    if config.discriminator_checkpoint is not None:
+        load_weights(discriminator, config.discriminator_checkpoint, what="the discriminator")
 
 
 def check_constraints(experiment: Experiment, *, supernet: Supernet, space: Space, costs: CostModel, example: torch.Tensor) -> None:
-    """Raise InfeasibleError, with the least reachable values, where no candidate can meet the constraints."""
-    constraints: Mapping[str, float] = experiment.search.constraints
-    costs.check(constraints)
+    """Raise InfeasibleError, with the least reachable values, where no candidate can meet the constraints.
+
+    Latency can only be measured: of the subnet with the smallest value in every decision, and of the one with the fewest MACs.
+    """
+    constraints = experiment.search.constraints
+    check_feasible(costs, constraints)
+    limit = constraints.get("latency_ms")
+    if limit is None:
+        return
+    quick = experiment.scores.latency.model_copy(update={"warmup": 5, "runs": 20})
+    fastest = min(
+        measure_latency(supernet.extract(space.candidate(genotype)), example, quick).median_ms
+        for genotype in (space.smallest(), costs.least_genotype("macs"))
+    )
+    if fastest > limit:
+        raise InfeasibleError(
+            f"latency_ms at most {limit:g} can't be met: the smallest subnets of this space take {fastest:.3g} ms "
+            f"on {quick.device} here; raise the limit, or give space.dimensions smaller values"
+        )

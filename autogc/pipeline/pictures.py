@@ -24,7 +24,8 @@ MEMBERS = 4  # columns for members of the front: more are too small to see
 
 def draw_front(run: Run, evaluations: Sequence[Evaluation]) -> None:
     """Draw the search's front and image grid (validation split) and hand them to MLflow; nothing while nothing is complete."""
-    members = spread(front(evaluations, run.experiment.search.objectives), MEMBERS)
+    search = run.experiment.search
+    members = spread(front(evaluations, search.objectives, search.constraints), MEMBERS)
     if not members:
         return
     grid = run.stage_directory("search") / "grid.png"

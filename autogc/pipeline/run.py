@@ -12,6 +12,7 @@ from autogc.config.load import CHANGEABLE, diff_experiments, dump_experiment, lo
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json
 from autogc.pipeline.lock import DirectoryLock
+from autogc.pipeline.remnants import settle
 from autogc.pipeline.tracked import TrackedProgress
 from autogc.progress import Progress, Silent
 
@@ -59,6 +60,7 @@ class Run:
         directory.mkdir(parents=True, exist_ok=True)
         lock = DirectoryLock(directory)
         try:
+            settle(directory)
             recorded = directory / EXPERIMENT
             if not recorded.is_file() or load_experiment(recorded) != experiment:
                 dump_experiment(experiment, recorded)
@@ -78,6 +80,8 @@ class Run:
             raise RunDirectoryError(f"{directory} is not a run directory: it has no {EXPERIMENT}; start one with autogc run SPACE.yaml")
         experiment = load_experiment(directory / EXPERIMENT)
         lock = DirectoryLock(directory) if exclusive else None
+        if lock is not None:
+            settle(directory)
         return cls(directory, experiment, lock=lock, address=address, progress=progress or Silent())
 
     def __enter__(self) -> Run:

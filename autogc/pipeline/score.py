@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from autogc.cost import measure_latency
-from autogc.export import load_package
-from autogc.pipeline.check import example_input
+from autogc.export import Package, load_package
+from autogc.files import read_json, write_json
 from autogc.tracking.table import SubnetRow
+from autogc.training.stage import example_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +41,22 @@ def measure(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float
     return SubnetRow(name=name, **counted, **scores, latency_ms=latency.median_ms, latency_spread_ms=latency.spread_ms)
 
 
+def measured(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], identity: str) -> SubnetRow:
+    """Score on the test split and time a generator once, and keep the row in the run directory under ``identity``."""
+    path = run.stage_directory("report") / "measured" / f"{identity}.json"
+    if not path.is_file():
+        write_json(path, asdict(measure(run, name, module, costs=costs)))
+    return replace(SubnetRow(**read_json(path)), name=name)
+
+
+def measured_package(run: Run, name: str, package: Package) -> SubnetRow:
+    """The same for a package: one out of the supernet goes by its candidate, as on the front; a fine-tuned one by its weights too."""
+    identity = package.candidate.hash
+    if package.manifest["parent"] is not None:
+        identity += f"-{package.manifest['files']['weights.safetensors'][:16]}"
+    return measured(run, name, package.module, costs=package.costs, identity=identity)
+
+
 def evaluate_package(run: Run, package: str | Path, *, split: str = "test") -> tuple[SubnetRow, tuple[str, ...]]:
     """Score an exported subnet with the run's judges on a split, and time it here; return its row and notes on what judged it."""
     loaded = load_package(package)
@@ -48,10 +66,13 @@ def evaluate_package(run: Run, package: str | Path, *, split: str = "test") -> t
 
 def notes(run: Run, *, split: str) -> tuple[str, ...]:
     """Return the sentences that belong under a table: the data, what judged, how latency was taken."""
-    provenance: dict[str, Any] = run.judge.provenance(getattr(run.data, split), None)
+    judged: dict[str, Any] = run.judge.provenance(getattr(run.data, split))
     latency = run.experiment.scores.latency
-    return (
-        f"Data: {run.data.description}; {len(getattr(run.data, split))} images of the {split} split.",
-        f"Judged by: {provenance}",
+    said = [
+        f"Data: {run.data.description}; {judged['images']} images of the {split} split.",
+        f"FID: {judged['feature_network']}.",
         f"Latency: batch 1 on {latency.device}, median of {latency.runs} runs after {latency.warmup}, ± the distance between quartiles.",
-    )
+    ]
+    if judged["segmenter"] is not None:
+        said.insert(2, f"mIoU: {judged['segmenter']}; the real images reach {judged['ceiling_miou']:.3f}.")
+    return tuple(said)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autogc.config.experiment import Optimization
 from autogc.pipeline.run import Run
+from autogc.training.checkpoint import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ def trained(run: Run, stage: str) -> bool:
 
 def training_outlook(run: Run, stage: str, optimization: Optimization) -> str:
     """Return ``done``, ``resume from step 40 of 100`` or ``train 100 steps``."""
-    from autogc.training import newest_step
-
     if trained(run, stage):
         return "done"
-    step = newest_step(run.stage_directory(stage))
-    return f"resume from step {step} of {optimization.steps}" if step else f"train {optimization.steps} steps"
+    newest = Checkpoints(run.directory / stage / "checkpoints", identity="").newest_path()
+    if newest is None:
+        return f"train {optimization.steps} steps"
+    return f"resume from step {int(newest.name.rpartition('-')[2])} of {optimization.steps}"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from autogc.cost import measure_latency
 from autogc.errors import MissingStageError
-from autogc.export import verify_package, write_package
+from autogc.export import load_package, verify_package, write_package
 from autogc.files import write_json
-from autogc.pipeline.check import example_input
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
 from autogc.search import pick as pick_evaluation
+from autogc.training.stage import example_input
 
 
 def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | None = None) -> Path:
@@ -24,7 +24,11 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
     if not evaluations:
         first = f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory} --until search"
         raise MissingStageError(f"{run.directory} has no evaluations to export one of; first: {first}")
-    chosen = pick_evaluation(evaluations, run.experiment.search.objectives, pick or run.experiment.export.pick)
+    search = run.experiment.search
+    chosen = pick_evaluation(evaluations, search.objectives, pick or run.experiment.export.pick, constraints=search.constraints)
+    if directory is None and (own := run.stage_directory("export") / chosen.candidate.hash).is_dir():
+        load_package(own)
+        return own  # A fine-tuning of it may be under way, which goes on from these very files.
     directory = Path(directory) if directory is not None else run.stage_directory("export") / chosen.candidate.hash
     example = example_input(run.data)
     latency = measure_latency(run.supernet.extract(chosen.candidate), example, run.experiment.scores.latency)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autogc.export import load_package, rescore_package
+from autogc.files import read_json
 from autogc.pipeline.run import Run
+from autogc.pipeline.score import measured_package
 from autogc.pipeline.stage import Stage, training_outlook
 
 
 def finetune_package(run: Run, package: str | Path, *, directory: str | Path | None = None) -> Path:
-    """Train an exported subnet further with the run's data, losses and teacher, and write another package; return where.
+    """Train an exported subnet further with the run's data, losses and teacher, and write another package, scored on the test split.
 
-    Continues where it was cut off. Raises MissingStageError where the run has no teacher or supernet yet.
+    Returns where. Continues where it was cut off. Raises MissingStageError where the run has no teacher or supernet yet.
     """
     from autogc.training import finetune
 
@@ -26,11 +29,22 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
         address=run.address,
         progress=run.tracked_progress("finetune"),
     )
+    if not load_package(directory).scores:
+        _score(run, directory)
     return directory
 
 
+def _score(run: Run, directory: Path) -> None:
+    row = measured_package(run, directory.name, load_package(directory))
+    scores = {name: value for name, value in row.values().items() if name in run.judge.metrics}
+    assert row.latency_ms is not None
+    rescore_package(directory, scores=scores, provenance=run.judge.provenance(run.data.test), costs={"latency_ms": row.latency_ms})
+
+
 def _done(run: Run) -> bool:
-    return run.result("export") is not None and (run.finetuned / "result.json").is_file()
+    if run.result("export") is None or not (run.finetuned / "result.json").is_file():
+        return False
+    return bool(read_json(run.finetuned / "scores.json")["scores"])
 
 
 def _outlook(run: Run) -> str:

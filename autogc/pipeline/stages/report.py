@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from pathlib import Path
 
-from torch import nn
-
 from autogc.export import load_package
-from autogc.files import read_json, sha256_file, write_json
+from autogc.files import sha256_file, write_json
 from autogc.pipeline.pictures import MEMBERS, draw_grid, spread, subnet, teacher_on_validation
 from autogc.pipeline.report import REPORT, Report
 from autogc.pipeline.run import EXPERIMENT, Run
-from autogc.pipeline.score import generating, measure, notes
+from autogc.pipeline.score import generating, measured, measured_package, notes
 from autogc.pipeline.stage import Stage
 from autogc.search import front
 from autogc.supernet.candidate import Candidate
-from autogc.tracking import SubnetRow, write_report
+from autogc.tracking import write_report
 from autogc.tracking.table import TEACHER
 
 
 def _report(run: Run) -> None:
     directory = run.stage_directory("report")
     evaluations = run.evaluations
-    members = front(evaluations, run.experiment.search.objectives)
+    members = front(evaluations, run.experiment.search.objectives, run.experiment.search.constraints)
     exported, finetuned = load_package(run.exported), load_package(run.finetuned)
     run.progress.start("report: scoring and timing on the test split", total=len(members) + 3)
-    teacher = _measured(run, TEACHER, run.teacher, candidate=Candidate({}), identity=TEACHER)
-    chosen = exported.candidate
-    before = _measured(run, "chosen, from the supernet", exported.module, candidate=chosen, identity=chosen.hash)
-    after = _measured(run, "chosen, fine-tuned", finetuned.module, candidate=chosen, identity=f"{chosen.hash}-{finetuned.hash[:16]}")
+    teacher = measured(run, TEACHER, run.teacher, costs=run.costs.costs(Candidate({})), identity=TEACHER)
+    before = measured_package(run, "chosen, from the supernet", exported)
+    after = measured_package(run, "chosen, fine-tuned", finetuned)
     run.progress.update(3)
     rows = []
     for place, member in enumerate(sorted(members, key=lambda one: -one.costs["macs"]), start=4):
-        name = member.candidate.hash
-        rows.append(_measured(run, name, run.supernet.extract(member.candidate), candidate=member.candidate, identity=name))
+        name, costs = member.candidate.hash, run.costs.costs(member.candidate)
+        rows.append(measured(run, name, run.supernet.extract(member.candidate), costs=costs, identity=name))
         run.progress.update(place)
     report = Report(
         experiment=run.experiment.name,
@@ -62,15 +58,6 @@ def _report(run: Run) -> None:
     report.write(directory / REPORT)
     run.tracker.artifact(directory, under="report")
     write_json(directory / "result.json", _made_from(run))
-
-
-def _measured(run: Run, name: str, module: nn.Module, *, candidate: Candidate, identity: str) -> SubnetRow:
-    """Return a generator's row, measured once and kept: a report that was cut off, or is of more evaluations, does not measure it again."""
-    path = run.stage_directory("report") / "measured" / f"{identity}.json"
-    if not path.is_file():
-        row = measure(run, name, module, costs=run.costs.costs(candidate))
-        write_json(path, asdict(row))
-    return replace(SubnetRow(**read_json(path)), name=name)
 
 
 def _made_from(run: Run) -> dict[str, object]:

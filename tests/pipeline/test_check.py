@@ -1,0 +1,81 @@
+"""Bad input gets one clear error, before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from autogc.config.load import load_experiment
+from autogc.errors import AutogcError, CheckpointError, ConfigError, ConversionError, DataError, InfeasibleError
+from autogc.pipeline import Run, check, make_plan
+
+BAD: list[tuple[str, type[AutogcError], str]] = [
+    ("data.name=street", ConfigError, "data: no dataset named 'street': did you mean 'streets'"),
+    ("data.args.hight=32", ConfigError, "data: dataset 'streets' takes no argument 'hight': did you mean 'height'"),
+    ("generator.name=resnt", ConfigError, "generator: no generator named 'resnt': did you mean 'resnet'"),
+    ("generator.args.base_channels=0", ConfigError, "generator:"),
+    ("generator.args.norm=layer", ConfigError, "generator:"),
+    ("discriminator.args.layers=9", ConfigError, "discriminator 'patchgan' does not run on images of 32 x 32"),
+    ("losses.adversarial=hing", ConfigError, "losses.adversarial: no"),
+    ("scores.feature_network.name=inceptoin", ConfigError, "scores.feature_network: no feature network named"),
+    ("search.sampler.name=gpp", ConfigError, "search.sampler: no sampler named 'gpp': did you mean 'gp'"),
+    ("device=gpu", ConfigError, "device:"),
+    ("scores.latency.device=tpu", ConfigError, "scores.latency.device:"),
+    ("teacher.deepspeed.zero_optimization.stage=3", ConfigError, "teacher.deepspeed.zero_optimization.stage 3 is not supported"),
+    ("search.objectives=[miou, macs]", ConfigError, "search.objectives: miou needs scores.segmenter, which is null"),
+    ("losses.distillation_layers=[down3]", ConversionError, "did you mean 'down"),
+    ("supernet.decompose=['block.*']", ConversionError, "'block.*' matches no"),
+    ("supernet.importance=l7", AutogcError, "l7"),
+    ("space.stages.all=['stem.*']", ConfigError, "no stage has"),
+    ("space.dimensions.width.choices.down9.conv=[8]", ConfigError, "'down9.conv' matches nothing"),
+    ("space.dimensions.weight_bits.choices.all=[32, 99]", ConfigError, "space.dimensions.weight_bits"),
+    ("search.constraints.storage_bytes=10", InfeasibleError, "the least that this space reaches is"),
+    ("search.constraints.latency_ms=0.0001", InfeasibleError, "latency_ms at most 0.0001 can't be met: the smallest subnets"),
+    ("teacher.checkpoint=nowhere.safetensors", CheckpointError, "nowhere.safetensors"),
+]
+
+
+@pytest.mark.parametrize(("override", "kind", "message"), BAD, ids=[override for override, _, _ in BAD])
+def test_bad_input(tiny: Path, override: str, kind: type[AutogcError], message: str) -> None:
+    extra = ["scores.segmenter=null"] if "miou" in override else []
+    with pytest.raises(kind) as caught:
+        check(load_experiment(tiny, overrides=[override, *extra]))
+    assert message in str(caught.value)
+
+
+def test_problems_of_several_components_come_together(tiny: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(load_experiment(tiny, overrides=["data.name=street", "generator.args.block=2", "device=gpu"]))
+    assert len(caught.value.problems) == 3
+
+
+def test_a_checkpoint_that_does_not_fit_names_what_is_missing_and_unexpected(tiny: Path, tmp_path: Path) -> None:
+    torch.save({"stem.conv.weight": torch.zeros(1), "other": torch.zeros(1)}, tmp_path / "weights.pt")
+    with pytest.raises(CheckpointError) as caught:
+        check(load_experiment(tiny, overrides=[f"teacher.checkpoint={tmp_path / 'weights.pt'}"]))
+    for part in ("missing: ", "head.conv.weight", "unexpected: other", "other shapes: stem.conv.weight"):
+        assert part in str(caught.value)
+
+
+def test_data_is_decoded_by_the_check(tiny: Path, tmp_path: Path) -> None:
+    overrides = ["data={name: paired_folders, args: {root: %s}}" % (tmp_path / "none")]
+    with pytest.raises(DataError, match="none"):
+        check(load_experiment(tiny, overrides=overrides))
+
+
+def test_a_plan_writes_nothing_and_says_what_would_be_done(tiny: Path, tmp_path: Path) -> None:
+    plan = make_plan(tmp_path / "run", load_experiment(tiny))
+    assert not (tmp_path / "run").exists()
+    assert list(plan.stages) == ["teacher", "supernet", "search", "export", "finetune", "report"]
+    assert plan.stages["teacher"] == "train 4 steps"
+    assert plan.stages["search"] == "4 evaluations"
+    assert 0 < plan.share <= 1
+    assert plan.smallest["macs"] < plan.largest["macs"] == plan.teacher["macs"]
+    sizes = [len(values) for values in plan.decisions.values()]
+    assert plan.size == torch.tensor(sizes).prod().item()
+
+
+def test_a_plan_of_a_run_of_another_experiment_is_refused(tiny: Path, tmp_path: Path) -> None:
+    Run.open(tmp_path / "run", load_experiment(tiny)).close()
+    with pytest.raises(AutogcError, match="seed: 0 -> 1"):
+        make_plan(tmp_path / "run", load_experiment(tiny, overrides=["seed=1"]))
