@@ -72,17 +72,16 @@ class _Walk:
         if name is None:
             return Layout(shape)
         vectors = {axis: self.atoms.allocate(size, (name, axis)) for axis, size in enumerate(shape)}
+        for axis in range(len(shape) - 2, len(shape)) if len(shape) > 3 else ():
+            self.atoms.freeze(vectors[axis])  # a kernel's, or a learned picture's, height and width
         layout = from_vectors(shape, vectors, origin=name)
         self.tensors[name] = layout
         if node.users:
             self.used[name] = None
         value = self.traced.values[name]
-        if not value.is_floating_point() and value.numel() <= CONSTANT_LIMIT and name not in self._parameters():
+        if not value.is_floating_point() and value.numel() <= CONSTANT_LIMIT:
             self.constants[id(layout)] = value.cpu()
         return layout
-
-    def _parameters(self) -> set[str]:
-        return {name for name, value in self.traced.values.items() if value.is_floating_point()}
 
     def _constant(self, node: fx.Node) -> Layout:
         value = getattr(self.traced.graph, str(node.target))

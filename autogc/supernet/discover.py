@@ -87,7 +87,7 @@ def _groups(analysis: Analysis, classes: Classes, uses: Sequence[WeightUse]) -> 
         roots.sort(key=_first_position(classes, lead))
         members = tuple(AxisMember(*place, tuple(tuple(classes[root][place]) for root in roots)) for place in places)
         producers = tuple(dict.fromkeys(place[0].rpartition(".")[0] for place in places if rank(place)[0] == 0))
-        name = producers[0] if producers else lead[0]
+        name = (producers[0] if producers else "") or lead[0]
         built.append((rank(lead), classes[roots[0]][lead][0], name, ChannelGroup(name, len(roots), members, producers), roots))
     built.sort(key=lambda item: item[:2])
     taken: dict[str, int] = defaultdict(int)
@@ -129,9 +129,7 @@ def _frozen(analysis: Analysis, groups: Sequence[ChannelGroup]) -> dict[str, str
 
 def _notes(analysis: Analysis, names: dict[int, tuple[str, int]]) -> dict[str, str]:
     found: dict[str, list[str]] = defaultdict(list)
-    for ids, where in analysis.facts.statistics:
+    for ids, what in analysis.facts.notes:
         for group in dict.fromkeys(names[root][0] for root in analysis.atoms.find(ids).tolist() if root in names):
-            found[group].append(where)
-    return {
-        group: "statistics over its channels change with the width: " + ", ".join(dict.fromkeys(where)) for group, where in found.items()
-    }
+            found[group].append(what)
+    return {group: "; ".join(dict.fromkeys(what)) for group, what in found.items()}

@@ -73,6 +73,8 @@ def _product(call: Call, left: Layout, right: Layout) -> Layout:
             _use(call, layout, "linear", contracted, count, count)
             break
     left, right = settle(left, rank - 1, call.atoms), settle(right, rank - 2, call.atoms)
+    if left.origin is None and right.origin is None:
+        call.facts.notes.append((vector(left, rank - 1), f"{call.where} multiplies activations over its channels"))
     call.atoms.unite(vector(left, rank - 1), vector(right, rank - 2))
     left, right = settle(left, rank - 2, call.atoms), settle(right, rank - 1, call.atoms)
     outer = [

@@ -17,7 +17,7 @@ def fresh(call: Call, shape: tuple[int, ...]) -> Layout:
     return from_vectors(shape, {axis: call.atoms.allocate(size) for axis, size in enumerate(shape)})
 
 
-@register("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like")
+@register("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "fill", "zero")
 def like(call: Call) -> Result:
     """As wide as another tensor."""
     return call.layout("self").alias()

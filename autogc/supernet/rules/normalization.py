@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autogc.supernet.atoms import Ids
-from autogc.supernet.layout import Layout, from_vectors, pin, settle, vector
+from autogc.supernet.layout import Layout, align, from_vectors, pin, settle, vector
 from autogc.supernet.rules.registry import Call, Result, register
 
 
@@ -53,7 +53,7 @@ def layer_norm(call: Call) -> Result:
             other = call.optional(name)
             if other is not None:
                 call.atoms.unite(ids, vector(settle(other, index, call.atoms), index))
-        call.facts.statistics.append((ids, call.where))
+        call.facts.notes.append((ids, f"{call.where} averages over its channels, so its statistics change with the width"))
     return _normalized(call, layout)
 
 
@@ -66,8 +66,19 @@ def group_norm(call: Call) -> Result:
     if groups < len(ids):
         rows = ids.reshape(groups, -1)
         call.atoms.unite(rows[1:], rows[:1])
-        call.facts.statistics.append((ids, call.where))
+        call.facts.notes.append((ids, f"{call.where} averages over its channels, so its statistics change with the width"))
     return _normalized(call, layout)
+
+
+@register("_weight_norm_interface", "_weight_norm")
+def weight_norm(call: Call) -> Result:
+    """A weight divided by the norm of each of its slices: narrower inputs give other norms."""
+    weight, scale = call.layout("v"), call.layout("g")
+    result = Layout(call.shape, align([weight, scale], call.atoms), weight.origin)
+    for block in result.blocks:
+        if call.get("dim", 0) not in block.axes:
+            call.facts.notes.append((block.ids.ravel(), f"{call.where} divides by a norm over its channels"))
+    return [result, *[None if shape is None else scale.alias() for shape in call.shapes[1:]]] if len(call.shapes) > 1 else result
 
 
 @register("cosine_similarity", "pairwise_distance")

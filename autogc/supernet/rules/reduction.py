@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autogc.supernet.layout import Block, Layout, pin
+from autogc.supernet.rules.pointwise import pointwise
 from autogc.supernet.rules.registry import Call, Result, register
 
 
@@ -20,8 +21,6 @@ def _dims(call: Call, rank: int) -> list[int]:
 def reduction(call: Call) -> Result:
     """Drop the reduced axes. What is averaged over channels changes with the width, which is noted."""
     if isinstance(call.arguments.get("other"), Layout):
-        from autogc.supernet.rules.pointwise import pointwise
-
         return pointwise(call)
     layout = call.layout("self")
     rank = len(layout.shape)
@@ -33,7 +32,7 @@ def reduction(call: Call) -> Result:
     blocks = []
     for block in layout.blocks:
         if set(block.axes) & set(dims):
-            call.facts.statistics.append((block.ids.ravel(), call.where))
+            call.facts.notes.append((block.ids.ravel(), f"{call.where} reduces over its channels"))
         else:
             axes = block.axes if keep else tuple(axis - sum(dim < axis for dim in dims) for axis in block.axes)
             blocks.append(Block(axes, block.ids))

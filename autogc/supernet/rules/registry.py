@@ -29,7 +29,7 @@ class Facts:
     """What handlers note down beside uniting atoms."""
 
     uses: list[WeightUse] = field(default_factory=list)
-    statistics: list[tuple[Ids, str]] = field(default_factory=list)  # atoms that were averaged over, and where
+    notes: list[tuple[Ids, str]] = field(default_factory=list)  # channels that more than weights sum over, and where
 
 
 @dataclass

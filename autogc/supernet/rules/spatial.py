@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autogc.supernet.layout import Layout, pin
+from autogc.supernet.rules.movement import moved
 from autogc.supernet.rules.registry import Call, NoRuleError, Result, register
 
 
@@ -38,7 +39,7 @@ def grid_sampler(call: Call) -> Result:
 
 @register("constant_pad_nd", "pad")
 def constant_pad(call: Call) -> Result:
-    """Axes that are padded must be whole: the amounts are literal. (Padded channels are zero in every subnet.)"""
+    """A channel axis that is padded keeps its atoms, and what is added is fixed; spatial axes are whole anyway."""
     layout, amounts = call.layout("self"), call["pad"]
     rank = len(layout.shape)
     padded = [rank - 1 - index // 2 for index in range(0, len(amounts), 2) if amounts[index] or amounts[index + 1]]
@@ -47,17 +48,13 @@ def constant_pad(call: Call) -> Result:
         return Layout(call.shape, pin(layout, padded, call.atoms).blocks)
     if any(amount < 0 for amount in amounts):
         raise NoRuleError(f"{call.where} crops its channels")
-    from autogc.supernet.rules.movement import moved
-
     return moved(call)
 
 
 @register("im2col")
 def im2col(call: Call) -> Result:
     """Each channel becomes as many positions as the kernel has."""
-    from autogc.supernet.rules.movement import moved
-
-    call.arguments["self"] = pin(
-        call.layout("self"), (-1 % len(call.layout("self").shape), -2 % len(call.layout("self").shape)), call.atoms
-    )
+    layout = call.layout("self")
+    rank = len(layout.shape)
+    call.arguments["self"] = pin(layout, (rank - 2, rank - 1), call.atoms)
     return moved(call)
