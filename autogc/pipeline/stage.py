@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from autogc.config.experiment import Optimization
 from autogc.pipeline.run import Run
-from autogc.training.checkpoint import Checkpoints
+from autogc.training import newest_step
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,5 @@ def training_outlook(run: Run, stage: str, optimization: Optimization) -> str:
     """Return ``done``, ``resume from step 40 of 100`` or ``train 100 steps``."""
     if trained(run, stage):
         return "done"
-    newest = Checkpoints(run.directory / stage / "checkpoints", identity="").newest_path()
-    if newest is None:
-        return f"train {optimization.steps} steps"
-    return f"resume from step {int(newest.name.rpartition('-')[2])} of {optimization.steps}"
+    step = newest_step(run.stage_directory(stage))
+    return f"resume from step {step} of {optimization.steps}" if step else f"train {optimization.steps} steps"

@@ -13,7 +13,7 @@ BAD: list[tuple[str, type[AutogcError], str]] = [
     ("data.name=street", ConfigError, "data: no dataset named 'street': did you mean 'streets'"),
     ("data.args.hight=32", ConfigError, "data: dataset 'streets' takes no argument 'hight': did you mean 'height'"),
     ("generator.name=resnt", ConfigError, "generator: no generator named 'resnt': did you mean 'resnet'"),
-    ("generator.args.base_channels=0", ConfigError, "generator:"),
+    ("generator.args.base_channels=-4", ConfigError, "generator: 'resnet' can't be built"),
     ("generator.args.norm=layer", ConfigError, "generator:"),
     ("discriminator.args.layers=9", ConfigError, "discriminator 'patchgan' does not run on images of 32 x 32"),
     ("losses.adversarial=hing", ConfigError, "losses.adversarial: no"),
@@ -53,7 +53,7 @@ def test_a_checkpoint_that_does_not_fit_names_what_is_missing_and_unexpected(tin
     torch.save({"stem.conv.weight": torch.zeros(1), "other": torch.zeros(1)}, tmp_path / "weights.pt")
     with pytest.raises(CheckpointError) as caught:
         check(load_experiment(tiny, overrides=[f"teacher.checkpoint={tmp_path / 'weights.pt'}"]))
-    for part in ("missing: ", "head.conv.weight", "unexpected: other", "other shapes: stem.conv.weight"):
+    for part in ("missing: ", "down1.conv.weight", "unexpected: other", "other shapes: stem.conv.weight"):
         assert part in str(caught.value)
 
 

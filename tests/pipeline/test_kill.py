@@ -27,11 +27,8 @@ AT_WORK = {
 def test_a_killed_run_is_finished_by_the_same_command(tiny: Path, tmp_path: Path, stage: str) -> None:
     directory = tmp_path / "run"
     # Steps enough that a stage is still at work when its first traces are seen.
-    sets = [
-        f"--set={name}.{key}={value}"
-        for name in ("teacher", "supernet", "finetune")
-        for key, value in (("steps", 30), ("checkpoint_every", 5))
-    ]
+    longer = {"steps": 30, "checkpoint_every": 5}
+    sets = [f"--set={name}.{key}={value}" for name in ("teacher", "supernet", "finetune") for key, value in longer.items()]
     command = [sys.executable, "-m", "autogc", "run", str(tiny), "--run-dir", str(directory), *sets, "--set=search.evaluations=8"]
     kill_when(command, directory, AT_WORK[stage])
     assert not (directory / "report" / "result.json").exists()

@@ -9,6 +9,7 @@ from autogc.files import read_json
 from autogc.pipeline.run import Run
 from autogc.pipeline.score import measured_package
 from autogc.pipeline.stage import Stage, training_outlook
+from autogc.training import finetune
 
 
 def finetune_package(run: Run, package: str | Path, *, directory: str | Path | None = None) -> Path:
@@ -16,8 +17,6 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
 
     Returns where. Continues where it was cut off. Raises MissingStageError where the run has no teacher or supernet yet.
     """
-    from autogc.training import finetune
-
     package = Path(package)
     directory = Path(directory) if directory is not None else run.stage_directory("finetune") / package.resolve().name
     finetune(

@@ -6,10 +6,12 @@ from autogc.files import write_json
 from autogc.pipeline.pictures import draw_front
 from autogc.pipeline.run import Run
 from autogc.pipeline.stage import Stage
-from autogc.search import Evaluation, run_search
+from autogc.search import Evaluation
 
 
 def _search(run: Run) -> None:
+    from autogc.search import run_search  # Ray, which takes its time to import
+
     directory = run.stage_directory("search")
     evaluations = list(run.evaluations)
     run.tracker.sync(evaluations)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from autogc.pipeline.run import Run
 from autogc.pipeline.stage import Stage, trained, training_outlook
+from autogc.training import train_supernet
 
 
 def _train(run: Run) -> None:
-    from autogc.training import train_supernet
-
     train_supernet(
         run.experiment,
         run.stage_directory("teacher"),

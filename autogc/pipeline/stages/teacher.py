@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from autogc.pipeline.run import Run
 from autogc.pipeline.stage import Stage, trained, training_outlook
+from autogc.training import train_teacher
 
 
 def _train(run: Run) -> None:
-    from autogc.training import train_teacher
-
     train_teacher(run.experiment, run.stage_directory("teacher"), address=run.address, progress=run.tracked_progress("teacher"))
 
 
