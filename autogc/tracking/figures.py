@@ -84,7 +84,7 @@ def front_figure(
         font={"color": INK},
     )
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": MUTED, "ticks": "outside"}
-    spacing = {}
+    spacing: dict[str, Any] = {"type": "linear"}
     if series.logarithmic:
         spacing = {"type": "log", "tickvals": series.ticks, "ticktext": [f"{tick:g}" for tick in series.ticks]}
     figure.update_xaxes(title=series.axis(series.x), **spacing, **axis)

@@ -207,8 +207,9 @@ class Runs:
 
 def open_client(uri: str) -> MlflowClient:
     """Return a client of its own, touching no global state; a new database is made silently."""
-    # Tracking writes to the store that it is told to, and to nobody else; a user who set this variable keeps their choice.
+    # MLflow has no other way to be told to write to the store alone, and to print nothing; who set these keeps their choice.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow import MlflowClient
 
     with quiet("alembic", "mlflow.store.db.utils"):
