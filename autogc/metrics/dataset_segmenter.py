@@ -14,9 +14,6 @@ from autogc.errors import ConfigError, DivergenceError
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 from autogc.progress import Progress
 
-# Sums in a convolution depend on how many threads share it, so training always uses as many.
-THREADS = 2
-
 
 class _Layer(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> None:
@@ -45,10 +42,10 @@ class DatasetSegmenter(JudgeNetwork):
     over the picture of the two deeper levels, (N, 5 width).
     """
 
-    def __init__(self, data: PairedData, *, seed: int, steps: int, batch_size: int, width: int, learning_rate: float) -> None:
+    def __init__(self, data: PairedData, *, seed: int, steps: int, batch_size: int, width: int, learning_rate: float, threads: int) -> None:
         super().__init__()
         classes = len(data.class_names)
-        self.steps, self.batch_size, self.learning_rate = steps, batch_size, learning_rate
+        self.steps, self.batch_size, self.learning_rate, self.threads = steps, batch_size, learning_rate, threads
         self.label = (
             f"segmenter trained by autogc on this dataset ({data.description}), seed {seed}, {steps} steps; "
             "not Inception: comparable only within this experiment"
@@ -96,7 +93,7 @@ class DatasetSegmenter(JudgeNetwork):
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(20 * (step + 1) / self.steps, 1.0) * (1 - step / self.steps))
         batches = training_batches(data.train, self.batch_size, seed)
         progress.start("training the judge on real pictures", total=self.steps)
-        with _reproducible():
+        with _reproducible(self.threads):
             for step in range(self.steps):
                 batch = next(batches).to(device)
                 assert batch.labels is not None
@@ -116,23 +113,30 @@ class DatasetSegmenter(JudgeNetwork):
 @FEATURE_NETWORKS.register("dataset_segmenter")
 @SEGMENTERS.register("dataset_segmenter")
 def dataset_segmenter(
-    *, steps: int = 600, batch_size: int = 8, width: int = 24, learning_rate: float = 4e-3, data: PairedData, seed: int
+    *,
+    steps: int = 600,
+    batch_size: int = 8,
+    width: int = 16,
+    learning_rate: float = 2e-2,
+    threads: int = 1,
+    data: PairedData,
+    seed: int,
 ) -> DatasetSegmenter:
-    """Return a segmenter to be trained on ``data``; raises ``ConfigError`` when the dataset has no labels."""
+    """Return a segmenter to be trained on ``data``; raises ``ConfigError`` when the dataset has no labels.
+
+    Sums in a convolution depend on how many ``threads`` share it, so on a CPU the weights are a function of that too, and it is not taken
+    from the machine.
+    """
     if not data.class_names:
         raise ConfigError(
             "dataset_segmenter learns from labels, and this dataset has none: "
             "use paired_folders with input_kind: labels, or another feature network"
         )
-    bad = [f"dataset_segmenter: {name} must be positive, got {value}" for name, value in _positive(steps, batch_size, width, learning_rate)]
-    if bad:
-        raise ConfigError(bad)
-    return DatasetSegmenter(data, seed=seed, steps=steps, batch_size=batch_size, width=width, learning_rate=learning_rate)
-
-
-def _positive(steps: int, batch_size: int, width: int, learning_rate: float) -> list[tuple[str, float]]:
-    given = {"steps": steps, "batch_size": batch_size, "width": width, "learning_rate": learning_rate}
-    return [(name, value) for name, value in given.items() if not value > 0]
+    given = {"steps": steps, "batch_size": batch_size, "width": width, "learning_rate": learning_rate, "threads": threads}
+    problems = [f"dataset_segmenter: {name} must be positive, got {value}" for name, value in given.items() if not value > 0]
+    if problems:
+        raise ConfigError(problems)
+    return DatasetSegmenter(data, seed=seed, steps=steps, batch_size=batch_size, width=width, learning_rate=learning_rate, threads=threads)
 
 
 def _doubled(x: Tensor) -> Tensor:
@@ -141,10 +145,10 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 @contextmanager
-def _reproducible() -> Iterator[None]:
+def _reproducible(wanted: int) -> Iterator[None]:
     threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
     previous = (cudnn.deterministic, cudnn.benchmark)
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(wanted)
     cudnn.deterministic, cudnn.benchmark = True, False
     try:
         yield
