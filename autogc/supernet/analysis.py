@@ -71,21 +71,25 @@ class _Walk:
         shape = tuple(node.meta["val"].shape)
         if name is None:
             return Layout(shape)
-        vectors = {axis: self.atoms.allocate(size, (name, axis)) for axis, size in enumerate(shape)}
-        for axis in range(len(shape) - 2, len(shape)) if len(shape) > 3 else ():
-            self.atoms.freeze(vectors[axis])  # a kernel's, or a learned picture's, height and width
-        layout = from_vectors(shape, vectors, origin=name)
+        value = self.traced.values[name]
+        if not value.is_floating_point():  # a table of indices, or a counter
+            layout = Layout(shape, origin=name)
+            if value.numel() <= CONSTANT_LIMIT:
+                self.constants[id(layout)] = value.cpu()
+        else:
+            vectors = {axis: self.atoms.allocate(size, (name, axis)) for axis, size in enumerate(shape)}
+            for axis in range(len(shape) - 2, len(shape)) if len(shape) > 3 else ():
+                self.atoms.freeze(vectors[axis])  # a kernel's, or a learned picture's, height and width
+            layout = from_vectors(shape, vectors, origin=name)
         self.tensors[name] = layout
         if node.users:
             self.used[name] = None
-        value = self.traced.values[name]
-        if not value.is_floating_point() and value.numel() <= CONSTANT_LIMIT:
-            self.constants[id(layout)] = value.cpu()
         return layout
 
     def _constant(self, node: fx.Node) -> Layout:
         value = getattr(self.traced.graph, str(node.target))
-        layout = Layout(tuple(value.shape))
+        reason = "it meets a constant tensor that is neither a parameter nor a buffer, which can't be sliced"
+        layout = Layout(tuple(value.shape), reason=reason)
         if not value.is_floating_point() and value.numel() <= CONSTANT_LIMIT:
             self.constants[id(layout)] = value.cpu()
         return layout

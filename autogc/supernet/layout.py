@@ -27,12 +27,14 @@ class Block:
 class Layout:
     """A tensor's shape and its blocks. An axis without a block is fixed; so is every axis of size 1.
 
-    ``origin`` names the parameter that the tensor is, perhaps permuted or scaled.
+    ``origin`` names the parameter that the tensor is, perhaps permuted or scaled. ``reason`` says why a fixed tensor is
+    fixed where that isn't plain.
     """
 
     shape: tuple[int, ...]
     blocks: list[Block] = field(default_factory=list)
     origin: str | None = None
+    reason: str | None = None
 
     def block(self, axis: int) -> Block | None:
         """Return the block that ``axis`` is in, or None where it is fixed."""
@@ -133,12 +135,13 @@ def align(layouts: Sequence[Layout], atoms: Atoms, *, skip: int | None = None) -
     for layout in layouts:
         shift = rank - len(layout.shape)
         blocks = [Block(tuple(axis + shift for axis in block.axes), block.ids) for block in layout.blocks]
-        aligned = Layout((1,) * shift + layout.shape, blocks)
+        aligned = Layout((1,) * shift + layout.shape, blocks, reason=layout.reason)
         aligned = simplify(aligned, atoms) if skip is None else settle(simplify(aligned, atoms), skip, atoms)
         padded.append(replace(aligned, blocks=[block for block in aligned.blocks if block.axes != (skip,)]))
     while True:
         joint = _joint(block for layout in padded for block in layout.blocks)
         whole: tuple[int, ...] = ()
+        reason = None
         for axes in joint:
             for layout in padded:
                 inside = [block for block in layout.blocks if set(block.axes) <= set(axes)]
@@ -147,12 +150,13 @@ def align(layouts: Sequence[Layout], atoms: Atoms, *, skip: int | None = None) -
                 if not whole and len(inside) > 1:  # two channel axes against one entangled block: the largest stays
                     whole = tuple(sorted(axes, key=lambda axis: (layout.shape[axis], axis))[:-1])
                 if whole:
+                    reason = layout.reason
                     break
             if whole:
                 break
         if not whole:
             break
-        padded = [pin(layout, whole, atoms) for layout in padded]
+        padded = [pin(layout, whole, atoms, reason) for layout in padded]
     result = []
     for axes in joint:
         arrays = [spread(block, axes) for layout in padded for block in layout.blocks if set(block.axes) <= set(axes)]

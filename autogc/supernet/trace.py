@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,7 +84,7 @@ def _make(forward: Callable[..., Any], tensors: list[Tensor], example: tuple[Ten
     failure: Exception | None = None
     for mode, function in attempts:
         try:
-            with torch.no_grad():
+            with torch.no_grad(), _quiet():
                 return make_fx(function, tracing_mode=mode, _allow_non_fake_inputs=True)(tensors, *example)
         except ConversionError:
             raise
@@ -91,6 +93,18 @@ def _make(forward: Callable[..., Any], tensors: list[Tensor], example: tuple[Ten
     raise ConversionError(
         f"the forward pass can't be traced on an example of shapes {[tuple(e.shape) for e in example]}: {failure}"
     ) from failure
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch from logging the stack of an error that is reported here."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _label(name: str) -> Callable[..., None]:

@@ -6,11 +6,13 @@ import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from autogc.errors import ConversionError
 from autogc.supernet.attributes import attributes_following
@@ -93,7 +95,8 @@ class _Bench:
             with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 torch.manual_seed(0)
-                result = functional_call(self.module, dict(tensors), self.inputs)
+                with _Biased():
+                    result = functional_call(self.module, dict(tensors), self.inputs)
         finally:
             for handle in handles:
                 handle.remove()
@@ -137,6 +140,16 @@ class _Bench:
             if effect > 100 * TOLERANCE[self.dtype]:
                 return None
         return "it has no effect on the output that a trial run could see"
+
+
+class _Biased(TorchDispatchMode):
+    """Variances without Bessel's correction, whose factor n / (n - 1) depends on the number of channels and hides whether copies agree."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if any(argument.name == "correction" for argument in func._schema.arguments):
+            kwargs["correction"] = 0
+        return func(*args, **kwargs)
 
 
 def _prepared(module: nn.Module, example: Sequence[Tensor]) -> tuple[nn.Module, tuple[Tensor, ...], torch.dtype]:

@@ -266,6 +266,42 @@ class ChannelNorms(nn.Module):
         return self.last(y * torch.rsqrt((y * y).mean(1, keepdim=True) + 1e-8))
 
 
+class AdaptiveLayerInstance(nn.Module):
+    """U-GAT-IT: a learned mixture of instance and layer normalisation, with sample variances."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 3, 3, padding=1)
+        self.share = nn.Parameter(torch.full((1, 8, 1, 1), 0.9))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        single = (y - y.mean((2, 3), keepdim=True)) / torch.sqrt(y.var((2, 3), keepdim=True) + 1e-5)
+        whole = (y - y.mean((1, 2, 3), keepdim=True)) / torch.sqrt(y.var((1, 2, 3), keepdim=True) + 1e-5)
+        return self.last(torch.relu(self.share * single + (1 - self.share) * whole))
+
+
+class WindowAttention(nn.Module):
+    """Swin: windows cut by views, a table of position biases read through a buffer of indices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.last = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 3, 3, padding=1)
+        self.qkv, self.proj = nn.Linear(8, 24), nn.Linear(8, 8)
+        self.table = nn.Parameter(torch.randn(31, 2))
+        self.register_buffer("index", torch.arange(16)[:, None] - torch.arange(16) + 15)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.embed(x).permute(0, 2, 3, 1)
+        n, h, w, _ = y.shape
+        windows = y.view(n, h // 4, 4, w // 4, 4, -1).permute(0, 1, 3, 2, 4, 5).reshape(n * h * w // 16, 16, -1)
+        q, k, v = self.qkv(windows).reshape(len(windows), 16, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        weights = torch.softmax(q @ k.transpose(-2, -1) / 2 + self.table[self.index].permute(2, 0, 1), -1)
+        windows = windows + self.proj((weights @ v).transpose(1, 2).reshape(len(windows), 16, -1))
+        y = windows.view(n, h // 4, w // 4, 4, 4, -1).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, -1)
+        return self.last(y.permute(0, 3, 1, 2))
+
+
 class Labelled(nn.Module):
     """StarGAN: a label as constant planes beside the image; blurred downsampling with a fixed kernel; resizing."""
 
@@ -398,6 +434,8 @@ ZOO: dict[str, Specimen] = {
     "image_and_features": Specimen(ImageAndFeatures, IMAGE, {"a": 6, "b": 7, "c": 5}),
     "styled": Specimen(Styled, ((1, 3, 16, 16), (1, 5)), {"map.0": 9, "stem": 8, "squeeze": 4}),
     "channel_norms": Specimen(ChannelNorms, IMAGE, {"a": 4, "b": 10, "c": 8}),
+    "adaptive_layer_instance": Specimen(AdaptiveLayerInstance, IMAGE, {"conv": 8}),
+    "window_attention": Specimen(WindowAttention, IMAGE, {"embed": 8, "qkv": 4}, refuted=("qkv",)),
     "labelled": Specimen(Labelled, ((1, 3, 16, 16), (1, 4)), {"stem": 8, "mid": 6}),
     "spectral": Specimen(Spectral, IMAGE, {"a.parametrizations.weight": 8, "b": 6}, refuted=("a.parametrizations.weight",)),
     "weight_normed": Specimen(WeightNormed, IMAGE, {"a.parametrizations.weight": 8, "b.parametrizations.weight": 6}),

@@ -127,6 +127,21 @@ def test_an_operator_without_a_rule_freezes_what_it_touches_and_says_so() -> Non
     assert all("aten.sort" in reason and "no rule" in reason for reason in found.frozen.values())
 
 
+def test_a_constant_tensor_fixes_the_channels_that_it_meets_and_says_so() -> None:
+    class Whitened(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.last = nn.Conv2d(3, 6, 1), nn.Conv2d(6, 3, 1)
+            self.scale = torch.rand(1, 6, 1, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(self.a(x) * self.scale)
+
+    found = discover(Whitened(), (torch.randn(1, 3, 8, 8),))
+    assert not found.groups
+    assert "neither a parameter nor a buffer" in found.frozen["a.weight:0"]
+
+
 def test_channels_that_are_averaged_over_are_noted() -> None:
     found = discover(ZOO["channel_norms"].build(), ZOO["channel_norms"].inputs())
     assert set(found.notes) == {"a", "b", "c"}
