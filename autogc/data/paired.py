@@ -67,6 +67,8 @@ class Split:
         self.name = name
         self.names = tuple(names)
         self.channels = channels
+        # The fingerprint of the dataset that the split is of; the dataset sets it.
+        self.dataset = ""
         self._decode: Callable[[Progress], Samples] | None = decode
         self._samples: Samples | None = None
 
@@ -129,6 +131,10 @@ class PairedData:
     fingerprint: str
     target_channels: int = 3
     ignore_index: int = IGNORE_INDEX
+
+    def __post_init__(self) -> None:
+        for split in self.splits:
+            split.dataset = self.fingerprint
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

@@ -43,7 +43,6 @@ class Judge:
         self.seed = seed
         self.classes = len(data.class_names)
         self.ignore_index = data.ignore_index
-        self.fingerprint = data.fingerprint
         self.directory = directory
         self._hashes = networks.hashes()
         self._real: dict[str, RealImages] = {}
@@ -135,7 +134,7 @@ class Judge:
         return {
             "split": split.name,
             "images": self._count(split, images),
-            "dataset_fingerprint": self.fingerprint,
+            "dataset_fingerprint": split.dataset,
             "reference_hash": real.reference_hash,
             "ceiling_miou": real.ceiling_miou,
             "resizing": "none: " + QUANTISATION,
@@ -165,7 +164,7 @@ class Judge:
         return sha256_json(
             {
                 "networks": self._hashes,
-                "data": self.fingerprint,
+                "data": split.dataset,
                 "split": split.name,
                 "images": self._count(split, images),
             }

@@ -1,0 +1,199 @@
+"""The judge: the same scores from memory, from disk and from a worker; and no score for what is no picture."""
+
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from autogc.config.experiment import Component, ScoresConfig
+from autogc.data import DATASETS
+from autogc.errors import CheckpointError, ConfigError, MetricError, RunDirectoryError
+from autogc.files import read_json
+from autogc.metrics import Judge, confusion_matrix, mean_iou
+from autogc.metrics.fid import frechet_distance_from_samples
+
+ARGS = {"steps": 40, "batch_size": 4, "width": 4}
+SMALL = {"height": 32, "width": 32, "train": 32, "validation": 24, "test": 8}
+NETWORK = Component(name="dataset_segmenter", args=ARGS)
+SCORES = ScoresConfig(feature_network=NETWORK, segmenter=NETWORK)
+DATA = DATASETS.build("streets", SMALL, seed=0)
+
+
+def grey(inputs):
+    return torch.zeros(len(inputs), 3, *inputs.shape[-2:])
+
+
+def perfect(split, batch_size=16):
+    batches = split.batches(batch_size)
+    return lambda inputs: next(batches).target
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run") / "evaluators"
+    return Judge.prepare(SCORES, DATA, directory, seed=0), directory
+
+
+def test_one_network_serves_both_scores(prepared):
+    judge, directory = prepared
+    assert judge.networks.segmenter is judge.networks.features
+    assert [path.name for path in directory.glob("*.safetensors")] == ["feature_network.safetensors"]
+
+
+def test_real_pictures_are_perfect(prepared):
+    judge, _ = prepared
+    scores = judge.score(perfect(DATA.validation), DATA.validation)
+    assert scores["fid"] == pytest.approx(0, abs=1e-9)
+    assert scores["miou"] == judge.provenance(DATA.validation)["ceiling_miou"]
+
+
+def test_scores_are_those_of_the_parts(prepared):
+    judge, _ = prepared
+    batch = DATA.validation.batch()
+    made = (batch.target * 0.5).mul(127.5).add(127.5).round().div(127.5).sub(1)
+    with torch.inference_mode():
+        network = judge.networks.features
+        fid = frechet_distance_from_samples(network.features(made), network.features(batch.target))
+        miou = mean_iou(confusion_matrix(network.segment(made), batch.labels, classes=11))
+    real = perfect(DATA.validation)
+    scores = judge.score(lambda inputs: real(inputs) * 0.5, DATA.validation)
+    assert scores == {"fid": pytest.approx(fid, rel=1e-4), "miou": pytest.approx(miou, abs=1e-6)}
+
+
+def test_the_batch_size_does_not_matter(prepared):
+    judge, _ = prepared
+    scores = [judge.score(grey, DATA.validation, batch_size=size) for size in (5, 24)]
+    assert scores[0]["fid"] == pytest.approx(scores[1]["fid"], rel=1e-5)
+    assert scores[0]["miou"] == pytest.approx(scores[1]["miou"], abs=1e-4)
+
+
+def test_splits_of_one_name_but_of_other_datasets_are_not_confused(prepared):
+    judge, _ = prepared
+    other = DATASETS.build("streets", SMALL, seed=9).validation
+    assert judge.provenance(other)["reference_hash"] != judge.provenance(DATA.validation)["reference_hash"]
+    assert judge.score(perfect(other), other, metrics=["fid"])["fid"] == pytest.approx(0, abs=1e-9)
+    assert judge.score(perfect(other), DATA.validation, metrics=["fid"])["fid"] > 1e-3
+
+
+def test_only_the_metrics_asked_for(prepared):
+    judge, _ = prepared
+    assert set(judge.score(grey, DATA.validation, metrics=("miou",))) == {"miou"}
+    assert set(judge.score(grey, DATA.validation, metrics=["fid"], images=9)) == {"fid"}
+
+
+def test_a_second_judge_comes_from_disk(prepared, monkeypatch):
+    judge, directory = prepared
+    expected = judge.score(grey, DATA.validation)
+    monkeypatch.setattr(type(judge.networks.features), "fit", None)
+    again = Judge.prepare(SCORES, DATA, directory, seed=0)
+    # Its reference is read, not computed.
+    monkeypatch.setattr(again, "_judge", None)
+    assert again.real_images(DATA.validation).reference_hash == judge.real_images(DATA.validation).reference_hash
+    monkeypatch.undo()
+    assert again.score(grey, DATA.validation) == expected
+
+
+def test_what_was_cut_off_before_the_end_is_made_again_the_same(prepared, tmp_path):
+    judge, _ = prepared
+    again = Judge.prepare(SCORES, DATA, tmp_path / "evaluators", seed=0)
+    assert again.networks.hashes() == judge.networks.hashes()
+
+
+def test_a_worker_needs_no_files(prepared, tmp_path):
+    judge, _ = prepared
+    expected = judge.score(grey, DATA.validation)
+    packed = pickle.dumps((judge, DATA.validation))
+    copy, split = pickle.loads(packed)
+    assert copy.directory is None
+    assert copy.score(grey, split) == expected
+    assert len(pickle.dumps(judge)) < 1_000_000
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_pictures_that_are_not_finite(prepared, value):
+    judge, _ = prepared
+
+    def broken(inputs):
+        made = grey(inputs)
+        made[2, 0, 3, 3] = value
+        return made
+
+    with pytest.raises(MetricError, match=r"'validation-00002' holds NaN or infinity \(1 of 16"):
+        judge.score(broken, DATA.validation)
+
+
+def test_pictures_of_another_size(prepared):
+    with pytest.raises(MetricError, match=r"made \(16, 3, 8, 8\)"):
+        prepared[0].score(lambda inputs: torch.zeros(16, 3, 8, 8), DATA.validation)
+
+
+def test_too_few_images(prepared):
+    with pytest.raises(MetricError, match="at least 2 images"):
+        prepared[0].score(grey, DATA.validation, images=1)
+
+
+def test_a_metric_that_it_cannot_give(tmp_path):
+    judge = Judge.prepare(ScoresConfig(feature_network=NETWORK, segmenter=None), DATA, tmp_path / "evaluators", seed=0)
+    assert judge.metrics == ("fid",)
+    assert set(judge.score(grey, DATA.test)) == {"fid"}
+    with pytest.raises(MetricError, match="names no segmenter"):
+        judge.score(grey, DATA.test, metrics=("fid", "miou"))
+
+
+def test_two_networks_where_the_arguments_differ(tmp_path):
+    other = Component(name="dataset_segmenter", args=ARGS | {"width": 8, "steps": 2})
+    judge = Judge.prepare(ScoresConfig(feature_network=NETWORK, segmenter=other), DATA, tmp_path / "evaluators", seed=0)
+    assert len(judge.networks.distinct) == 2
+    again = Judge.prepare(ScoresConfig(feature_network=NETWORK, segmenter=other), DATA, tmp_path / "evaluators", seed=0)
+    assert again.networks.hashes() == judge.networks.hashes()
+
+
+@pytest.mark.parametrize(
+    ("scores", "data", "seed", "said"),
+    [
+        (SCORES, DATA, 1, "seed: 0 there, 1 here"),
+        (SCORES, DATASETS.build("streets", SMALL, seed=5), 0, "dataset"),
+        (ScoresConfig(feature_network=NETWORK, segmenter=None), DATA, 0, "segmenter"),
+    ],
+)
+def test_a_directory_of_another_judge(prepared, scores, data, seed, said):
+    with pytest.raises(RunDirectoryError, match=said):
+        Judge.prepare(scores, data, prepared[1], seed=seed)
+
+
+def test_weights_that_were_changed(prepared, tmp_path):
+    shutil.copytree(prepared[1], tmp_path / "evaluators")
+    path = tmp_path / "evaluators" / "feature_network.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="was changed"):
+        Judge.prepare(SCORES, DATA, tmp_path / "evaluators", seed=0)
+    path.unlink()
+    with pytest.raises(CheckpointError, match="is missing"):
+        Judge.prepare(SCORES, DATA, tmp_path / "evaluators", seed=0)
+
+
+def test_a_damaged_reference_is_computed_again(prepared, tmp_path):
+    expected = prepared[0].score(grey, DATA.validation)
+    shutil.copytree(prepared[1], tmp_path / "evaluators")
+    for path in (tmp_path / "evaluators" / "references").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    assert Judge.prepare(SCORES, DATA, tmp_path / "evaluators", seed=0).score(grey, DATA.validation) == expected
+
+
+def test_provenance_says_what_a_score_depends_on(prepared):
+    judge, directory = prepared
+    said = judge.provenance(DATA.validation, images=10)
+    assert said["images"] == 10 and said["split"] == "validation" and said["seed"] == 0
+    assert "not Inception" in said["feature_network"]
+    assert said["feature_network_hash"] == read_json(directory / "judge.json")["networks"]["feature_network_hash"]
+    assert said["reference_hash"] != judge.provenance(DATA.validation)["reference_hash"]
+
+
+def test_unknown_networks_and_arguments_are_said_together(tmp_path):
+    wrong = ScoresConfig(feature_network=Component(name="inception"), segmenter=Component(name="dataset_segmenter", args={"stesp": 3}))
+    with pytest.raises(ConfigError, match=r"(?s)inception.*did you mean 'steps'"):
+        Judge.prepare(wrong, DATA, tmp_path / "evaluators", seed=0)
+    assert not (tmp_path / "evaluators").exists()
