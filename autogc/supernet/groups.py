@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from autogc.errors import CheckpointError
 
 
 @dataclass(frozen=True)
@@ -75,3 +80,20 @@ class Discovery:
     def group(self, name: str) -> ChannelGroup:
         """Return the group of that name."""
         return next(group for group in self.groups if group.name == name)
+
+    def to_json(self) -> Any:
+        """Return the discovery as JSON-ready data."""
+        return _JSON.dump_python(self, mode="json")
+
+    @classmethod
+    def from_json(cls, data: Any) -> Discovery:
+        """Read what ``to_json`` gave. Raises CheckpointError on anything else."""
+        try:
+            return _JSON.validate_python(data)
+        except ValidationError as error:
+            raise CheckpointError(
+                f"not a discovery of channel groups: {error.error_count()} problems, first: {error.errors()[0]['msg']}"
+            ) from error
+
+
+_JSON = TypeAdapter(Discovery)

@@ -58,12 +58,14 @@ class Supernet(nn.Module):
         watch: Sequence[str] = (),
         importance: str = "l1",
         verify: bool = True,
+        discovery: Discovery | None = None,
     ) -> Supernet:
         """Convert a deep copy of ``generator`` and order each group's channels by importance.
 
         ``example_input`` has the shape (1, C, H, W) that costs are counted at. ``decompose`` are patterns (fnmatch) of
         dense convolutions that get a separable operator beside. ``watch`` names modules whose outputs are wanted as features.
-        ``verify`` trial-runs each discovered group against an oracle, and freezes those that fail.
+        ``verify`` trial-runs each discovered group against an oracle, and freezes those that fail. A ``discovery`` that was proven
+        before, of the same module, example shape and ``watch``, is taken as it is.
 
         Raises ConversionError when the generator can't be traced, or a pattern or name matches nothing.
         """
@@ -72,9 +74,10 @@ class Supernet(nn.Module):
         for name in watch:
             if name not in names:
                 raise ConversionError(f"the generator has no module {name!r} to distil from: {nearest(name, names)}")
-        discovery = discover(module, (example_input,), watch=tuple(watch))
-        if verify:
-            discovery = verify_discovery(module, (example_input,), discovery)
+        if discovery is None:
+            discovery = discover(module, (example_input,), watch=tuple(watch))
+            if verify:
+                discovery = verify_discovery(module, (example_input,), discovery)
         _order_channels(module, discovery, importance)
         _check_unchanged(generator, module, example_input)
         sites = _decompose(module, decompose, discovery)

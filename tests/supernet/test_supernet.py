@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import random
 import warnings
@@ -12,9 +13,9 @@ import torch
 from torch import nn
 
 from autogc.config.experiment import SpaceConfig
-from autogc.errors import CandidateError, ConfigError, ConversionError
+from autogc.errors import CandidateError, CheckpointError, ConfigError, ConversionError
 from autogc.models import GENERATORS
-from autogc.supernet import Candidate, ElasticConv2d, SeparableConv2d, Space, Supernet
+from autogc.supernet import Candidate, Discovery, ElasticConv2d, SeparableConv2d, Space, Supernet
 
 STAGES = {
     "stem": ("stem.*", "down1.*"),
@@ -156,6 +157,17 @@ def test_it_pickles_and_gives_the_same(supernet: Supernet, space: Space) -> None
     again = pickle.loads(pickle.dumps(supernet))
     with torch.no_grad():
         assert torch.equal(again(X, candidate), supernet(X, candidate))
+
+
+def test_a_discovery_is_read_back_and_converts_the_same(supernet: Supernet, space: Space) -> None:
+    discovery = Discovery.from_json(json.loads(json.dumps(supernet.discovery.to_json())))
+    assert discovery == supernet.discovery
+    again = Supernet.convert(make_generator(), X[:1], decompose=("blocks.*",), watch=("down2", "blocks.1"), discovery=discovery)
+    candidate = space.candidate(space.smallest())
+    with torch.no_grad():
+        assert torch.equal(again(X, candidate), supernet(X, candidate))
+    with pytest.raises(CheckpointError, match="discovery"):
+        Discovery.from_json({"groups": 1})
 
 
 @pytest.mark.parametrize(
