@@ -44,8 +44,9 @@ class Bars:
 
     def update(self, done: int, **figures: float) -> None:
         if self._task is not None:
-            text = {"figures": figures_text(figures)} if figures else {}
-            self._bars.update(self._task, completed=done, **text)
+            self._bars.update(self._task, completed=done)
+            if figures:
+                self._bars.update(self._task, figures=figures_text(figures))
 
     def note(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False)

@@ -36,7 +36,7 @@ def command(space: Path, overrides: tuple[str, ...], run_dir: Path | None) -> No
     for table in (_groups(checked), _layers(checked), _decisions(checked)):
         console.print(table)
     frozen = checked.supernet.discovery.frozen
-    console.print(f"Fixed: {len(frozen)} tensor axes" + (":" if frozen else ""))
+    console.print("Fixed: the channels of the input and of the output" + (", and:" if frozen else "; nothing else."))
     for name, reason in frozen.items():
         console.print(f"  {name}: {reason}", markup=False)
 

@@ -60,7 +60,7 @@ def _print_plan(plan: Plan) -> None:
         ("run directory", str(plan.directory)),
         ("data", plan.data),
         ("decisions", f"{len(plan.decisions)}, making {plan.size:.3g} subnets"),
-        ("allowed by the constraints", f"{plan.share:.2%} of them (of a sample, where there are many)"),
+        ("allowed by the constraints", f"{plan.share:.2%} of " + ("them all" if plan.share_is_exact else "a uniform sample of them")),
     ]
     console.print(pairs_table(pairs, title=f"{plan.experiment}: a dry run, nothing is started"))
     rows = [SubnetRow(name=name, **getattr(plan, name)) for name in ("teacher", "largest", "smallest")]

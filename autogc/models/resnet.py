@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -76,7 +77,7 @@ class ResnetGenerator(nn.Module):
         self.down1 = self._resample(nn.Conv2d(c, 2 * c, 3, stride=2, padding=1, bias=bias), norm, 2 * c)
         self.down2 = self._resample(nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1, bias=bias), norm, 4 * c)
         self.blocks = nn.Sequential(*[ResnetBlock(4 * c, norm=norm, dropout=dropout) for _ in range(blocks)])
-        transposed = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
+        transposed: dict[str, Any] = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
         self.up1 = self._resample(nn.ConvTranspose2d(4 * c, 2 * c, bias=bias, **transposed), norm, 2 * c)
         self.up2 = self._resample(nn.ConvTranspose2d(2 * c, c, bias=bias, **transposed), norm, c)
         self.head = nn.Sequential(OrderedDict(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(c, out_channels, 7), tanh=nn.Tanh()))

@@ -12,7 +12,7 @@ from torch import nn
 from autogc.config.experiment import Component, Experiment
 from autogc.cost import CostModel, measure_latency
 from autogc.cost.latency import latency_device
-from autogc.data import DATASETS, PairedData
+from autogc.data import DATASETS, PairedData, open_data
 from autogc.errors import AutogcError, ConfigError, InfeasibleError
 from autogc.losses import ADVERSARIAL
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
@@ -48,7 +48,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     problems = component_problems(experiment) + device_problems(experiment) + deepspeed_problems(experiment)
     if problems:
         raise ConfigError(problems)
-    data = DATASETS.build(experiment.data.name, experiment.data.args, seed=experiment.seed)
+    data = open_data(experiment.data, seed=experiment.seed)
     problems = score_problems(experiment, data)
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found

@@ -13,13 +13,17 @@ from autogc.pipeline.stages import STAGES
 from autogc.progress import Progress, Silent
 from autogc.supernet.candidate import Candidate
 
+# Candidates that the share of allowed ones is taken of, in a space that has more.
+SAMPLES = 20_000
+
 
 @dataclass(frozen=True)
 class Plan:
     """The result of a dry run.
 
-    ``size`` is the number of different subnets' decisions, ``share`` (0 to 1) the part of them that the constraints allow, as far as
-    costs can be counted. Each of ``teacher``, ``largest`` and ``smallest`` maps cost names to values. ``stages`` says what each would do.
+    ``size`` is the number of different subnets, ``share`` (0 to 1) the part of them that the constraints allow, as far as costs can be
+    counted: exact, or of a uniform sample. ``teacher``, ``largest`` and ``smallest`` map cost names to values; ``stages`` says what each
+    stage would do.
     """
 
     experiment: str
@@ -28,6 +32,7 @@ class Plan:
     decisions: Mapping[str, tuple[object, ...]]
     size: int
     share: float
+    share_is_exact: bool
     teacher: Mapping[str, int]
     largest: Mapping[str, int]
     smallest: Mapping[str, int]
@@ -50,7 +55,8 @@ def make_plan(directory: str | Path, experiment: Experiment, *, progress: Progre
         data=checked.data.description,
         decisions={decision.name: decision.values for decision in space.decisions},
         size=space.size,
-        share=costs.feasible_share(experiment.search.constraints, seed=experiment.seed),
+        share=costs.feasible_share(experiment.search.constraints, samples=SAMPLES, seed=experiment.seed),
+        share_is_exact=space.size <= SAMPLES,
         teacher=costs.costs(Candidate({})),
         largest=costs.costs(space.candidate(space.largest())),
         smallest=costs.costs(space.candidate(space.smallest())),

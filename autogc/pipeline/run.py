@@ -143,9 +143,9 @@ class Run:
     @cached_property
     def data(self) -> PairedData:
         """The dataset, its splits decoded at their first use."""
-        from autogc.data import DATASETS
+        from autogc.data import open_data
 
-        return DATASETS.build(self.experiment.data.name, self.experiment.data.args, seed=self.experiment.seed)
+        return open_data(self.experiment.data, seed=self.experiment.seed)
 
     @cached_property
     def judge(self) -> Judge:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autogc import __version__
 from autogc.config.experiment import Experiment, Optimization
-from autogc.data import DATASETS, PairedData
+from autogc.data import PairedData, open_data
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json, sha256_json, write_json
 from autogc.models import DISCRIMINATORS, GENERATORS
@@ -33,7 +33,7 @@ WITHOUT_EFFECT = ("checkpoint_every", "log_every")
 
 def build_data(experiment: Experiment) -> PairedData:
     """Build the experiment's dataset."""
-    return DATASETS.build(experiment.data.name, experiment.data.args, seed=experiment.seed)
+    return open_data(experiment.data, seed=experiment.seed)
 
 
 def build_generator(experiment: Experiment, data: PairedData) -> nn.Module:

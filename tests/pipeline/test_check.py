@@ -58,9 +58,14 @@ def test_a_checkpoint_that_does_not_fit_names_what_is_missing_and_unexpected(tin
 
 
 def test_data_is_decoded_by_the_check(tiny: Path, tmp_path: Path) -> None:
-    overrides = ["data={name: paired_folders, args: {root: %s}}" % (tmp_path / "none")]
-    with pytest.raises(DataError, match="none"):
-        check(load_experiment(tiny, overrides=overrides))
+    for name in ("photos", "maps"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "photos" / "one.png").write_bytes(b"not a picture")
+    (tmp_path / "maps" / "one.png").write_bytes(b"not a picture")
+    part = "{input: maps, target: photos}"
+    args = f"{{root: {tmp_path}, train: {part}, validation: {part}, test: {part}, height: 32, width: 32, classes: [road, sky]}}"
+    with pytest.raises(DataError, match=r"one\.png"):
+        check(load_experiment(tiny, overrides=[f"data={{name: paired_folders, args: {args}}}"]))
 
 
 def test_a_plan_writes_nothing_and_says_what_would_be_done(tiny: Path, tmp_path: Path) -> None:

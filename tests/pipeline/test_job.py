@@ -75,7 +75,7 @@ def test_a_dry_run_of_a_finished_run_says_so(file: Path, directory: Path) -> Non
     result = CliRunner().invoke(main, ["run", str(file), "--run-dir", str(directory), "--dry-run"])
     assert result.exit_code == 0, result.output
     assert result.output.count(" done") == 6
-    assert "train" not in result.output
+    assert "steps" not in result.output
 
 
 def test_mlflow_has_a_parent_with_a_child_for_each_candidate_and_the_front(directory: Path) -> None:
