@@ -41,6 +41,9 @@ def complete(config: Optimization, *, workers: int) -> dict[str, Any]:
     zero = found.setdefault("zero_optimization", {})
     # DeepSpeed's bf16 keeps float32 master weights that can be read back by name from stage 1 on; on one process stage 1 is stage 0.
     zero.setdefault("stage", 1 if _enabled(found, "bf16") else 0)
+    if _enabled(found, "bf16"):
+        # Batch normalisation refuses parameters of one dtype beside statistics of another.
+        found.setdefault("data_types", {}).setdefault("buffer_dtype", "bf16")
     # DeepSpeed clips at 1.0 where nothing is said, which would hold back the L1 term's gradients.
     found.setdefault("gradient_clipping", 0.0)
     found.setdefault("steps_per_print", None)

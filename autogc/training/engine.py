@@ -7,7 +7,6 @@ import contextlib
 import io
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -89,13 +88,16 @@ class Engine:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that resuming needs, as tensors by name and JSON-ready data. Collective."""
         tensors, scalars = self._state.read()
-        return tensors, {"optimizer": scalars, "scheduler": None if self._scheduler is None else self._scheduler.state_dict()}
+        scheduler = None if self._scheduler is None else self._scheduler.state_dict()
+        return tensors, {"optimizer": scalars, "scheduler": scheduler, "rates": [float(group["lr"]) for group in self._groups]}
 
     def load_state(self, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
         """Put back what ``state`` gave, whatever the ZeRO stage and number of workers were. Collective."""
         self._state.write(tensors, data["optimizer"])
         if self._scheduler is not None:
             self._scheduler.load_state_dict(data["scheduler"])
+        for group, rate in zip(self._groups, data["rates"], strict=True):
+            group["lr"] = rate
 
     def close(self) -> None:
         """Release DeepSpeed's hooks and buffers; the module stays as it is."""
@@ -137,7 +139,7 @@ def _leave_process_group() -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep DeepSpeed's greetings off the terminal, and what it logs below errors; errors go to standard error."""
+    """Keep DeepSpeed's greetings off the terminal, and what it logs below errors; errors go where the application logs."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -148,6 +150,6 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
         logger = logging.getLogger("DeepSpeed")
         logger.setLevel(logging.ERROR)
-        for handler in logger.handlers:
-            if isinstance(handler, logging.StreamHandler):
-                handler.setStream(sys.stderr)
+        logger.propagate = True
+        # Its own handler holds on to the standard output of the moment when it was imported.
+        logger.handlers = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]

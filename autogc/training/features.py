@@ -72,6 +72,20 @@ class FeatureAdapters(nn.Module):
         return mapped
 
     @torch.no_grad()
+    def match(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        """Start each map as the one that gives each teacher channel the student channel nearest to it, given both features of one input.
+
+        A supernet is the teacher with its channels in another order, so at first its full width then has nothing to unlearn.
+        """
+        for one, mine, theirs in zip(self.maps, student, teacher, strict=True):
+            assert isinstance(one, nn.Conv2d) and one.bias is not None
+            flat, wanted = mine.transpose(0, 1).flatten(1), theirs.transpose(0, 1).flatten(1)
+            nearest_one = torch.cdist(wanted, flat).argmin(dim=1)
+            one.weight.zero_()
+            one.weight[torch.arange(len(wanted)), nearest_one] = 1.0
+            one.bias.zero_()
+
+    @torch.no_grad()
     def narrowed(self, kept: Sequence[Tensor]) -> FeatureAdapters:
         """Return the maps of a student that has only the channels ``kept[t]`` of each layer, with these weights."""
         own = FeatureAdapters([len(index) for index in kept], self._teacher)

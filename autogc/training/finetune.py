@@ -44,8 +44,8 @@ def finetune(
 
     The latent float32 weights are trained; every forward pass computes with them compressed as the package says, so what is trained is what
     ships. ``teacher`` is the teacher's directory; ``discriminator`` the file to go on from, the supernet's. Where the supernet and its
-    feature maps lie beside that file, the maps go on from them too; otherwise they start anew. A directory with a result of these settings is
-    left as it is, one with checkpoints is continued.
+    feature maps lie beside that file, the maps go on from them too; otherwise they start anew. A directory with a result of these settings
+    is left as it is, one with checkpoints is continued.
 
     Raises CheckpointError, ConfigError (another input size or number of channels than the data's), DivergenceError, RunDirectoryError.
     """

@@ -81,7 +81,7 @@ def _train_under_ray(function: Function, config: Mapping[str, Any], *, device: s
     listener.start()
     try:
         trainer.fit()
-    except ray.exceptions.RayError as error:
+    except Exception as error:  # Ray's type for a failed worker differs between versions; the worker's own error is what counts.
         _raise_own(ray.get(relay.failure.remote()), error)
         raise
     finally:

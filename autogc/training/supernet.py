@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from autogc.config.experiment import Experiment
 from autogc.data import PairedData
 from autogc.files import replacing, sha256_file
 from autogc.progress import Progress, Silent
+from autogc.supernet.candidate import Candidate
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
 from autogc.training.engine import Engine
-from autogc.training.features import FeatureAdapters, feature_channels
+from autogc.training.features import FeatureAdapters, feature_channels, run_with_features
 from autogc.training.launch import launch
 from autogc.training.loop import Loop
 from autogc.training.randomness import seeded
@@ -117,6 +119,14 @@ def _adapters(experiment: Experiment, data: PairedData, generator: nn.Module) ->
         return FeatureAdapters(channels, channels)
 
 
+@torch.no_grad()
+def _matched_adapters(experiment: Experiment, data: PairedData, teacher: nn.Module, supernet: Supernet) -> FeatureAdapters:
+    adapters, example = _adapters(experiment, data, teacher), example_input(data)
+    _, features = supernet.eval().forward_with_features(example, Candidate({}))
+    adapters.match(features, run_with_features(teacher, example, supernet.watch)[1])
+    return adapters
+
+
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
     experiment = Experiment.model_validate(given["experiment"])
     teacher_directory, directory = Path(given["teacher"]), Path(given["directory"])
@@ -134,7 +144,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         return
     supernet = _convert(experiment, data, teacher)
     space = Space.build(experiment.space, supernet)
-    student = SupernetStudent(supernet, _adapters(experiment, data, teacher))
+    student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet))
     critic = ConditionalCritic(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR))
     trainer = GanTrainer(
         Engine(student, config, device=worker.device),
