@@ -34,8 +34,8 @@ class StudySearcher(Searcher):
         self._running: dict[str, Proposal] = {}
         self.error: Exception | None = None
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the configuration of the next trial, or FINISHED."""
+    def suggest(self, trial_id: str) -> Any:
+        """Return the configuration of the next trial (a dict), or FINISHED."""
         proposal = self._session.next()
         if proposal is None:
             return Searcher.FINISHED

@@ -1,0 +1,128 @@
+"""The search itself: Ray Tune evaluates what the study proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autogc.config.experiment import SCORES, Experiment, SearchConfig
+from autogc.errors import ConfigError
+from autogc.progress import Progress, Silent
+from autogc.search.evaluator import CandidateEvaluator, Evaluator
+from autogc.search.feasibility import MEASURED, check_feasible
+from autogc.search.ledger import Evaluation, Ledger
+from autogc.search.session import SearchSession
+from autogc.search.study import SearchStudy
+
+if TYPE_CHECKING:
+    from autogc.cost import CostModel
+    from autogc.data import PairedData
+    from autogc.metrics import Judge
+    from autogc.supernet import Space, Supernet
+
+
+def run_search(
+    experiment: Experiment,
+    *,
+    supernet: Supernet,
+    space: Space,
+    costs: CostModel,
+    judge: Judge,
+    data: PairedData,
+    directory: str | Path,
+    address: str | None = None,
+    on_evaluation: Callable[[Evaluation], None] | None = None,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Evaluate candidates until there are ``search.evaluations`` of them, and return every evaluation in order of trial numbers.
+
+    The study (``study.db``) and the ledger are in ``directory``: called again after any kill, the search goes on where it was, with no
+    evaluation repeated and none missing; when there is nothing left to do it returns at once, without starting Ray. ``address``
+    is a Ray cluster; without one Ray runs on this machine. ``on_evaluation`` is called once an evaluation is on disk.
+    Candidates are scored on the first ``search.images`` samples of the validation split.
+
+    Raises InfeasibleError when nothing can meet the constraints, ConfigError for a sampler, objective or resources that can't be had,
+    AutogcError when every evaluation fails, KeyboardInterrupt after Ctrl-C; the search can go on after each.
+    """
+    search = experiment.search
+    metrics = tuple(name for name in search.objectives if name in SCORES)
+    lacking = [name for name in metrics if name not in judge.metrics]
+    if lacking:
+        raise ConfigError(f"search.objectives: {', '.join(lacking)} can't be given by this judge, which has {', '.join(judge.metrics)}")
+    measured = [name for name in (*search.objectives, *search.constraints) if name in MEASURED]
+
+    def make_evaluator() -> Evaluator:
+        # Statistics of the real images, once for all workers.
+        judge.provenance(data.validation, images=search.images)
+        return CandidateEvaluator(
+            supernet=supernet,
+            judge=judge,
+            split=data.validation,
+            metrics=metrics,
+            input_shape=(data.input_channels, data.height, data.width),
+            seed=experiment.seed,
+            images=search.images,
+            batch_size=search.batch_size,
+            latency=experiment.scores.latency if measured else None,
+            device="cuda" if search.gpus_per_trial else "cpu",
+            threads=max(1, int(search.cpus_per_trial)),
+        )
+
+    return search_with(
+        make_evaluator,
+        name=experiment.name,
+        config=search,
+        seed=experiment.seed,
+        space=space,
+        costs=costs,
+        directory=directory,
+        address=address,
+        on_evaluation=on_evaluation,
+        progress=progress,
+    )
+
+
+def search_with(
+    make_evaluator: Callable[[], Evaluator],
+    *,
+    name: str,
+    config: SearchConfig,
+    seed: int,
+    space: Space,
+    costs: CostModel,
+    directory: str | Path,
+    address: str | None = None,
+    on_evaluation: Callable[[Evaluation], None] | None = None,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Search with any evaluator, made only if there is something to evaluate. Otherwise as ``run_search``."""
+    directory, progress = Path(directory), progress or Silent()
+    check_feasible(costs, config.constraints)
+    ledger = Ledger(directory)
+    done = ledger.read()
+    progress.start("search", total=config.evaluations, done=min(len(done), config.evaluations))
+    if len(done) >= config.evaluations:
+        return done
+    study = SearchStudy(name=name, config=config, space=space, costs=costs, seed=seed, path=directory / "study.db", evaluations=done)
+    session = SearchSession(study=study, ledger=ledger, config=config, progress=progress, on_evaluation=on_evaluation)
+    try:
+        if session.has_next:
+            from autogc.search.cluster import evaluate_all
+
+            evaluate_all(session, make_evaluator(), config=config, seed=seed, directory=directory, address=address, progress=progress)
+    finally:
+        study.close()
+    progress.note(_summary(session, config))
+    return ledger.read()
+
+
+def _summary(session: SearchSession, config: SearchConfig) -> str:
+    study, evaluations = session.study, session.evaluations
+    failed = sum(one.state == "failed" for one in evaluations)
+    parts = [f"{len(evaluations)} candidates evaluated" + (f", {failed} of which failed" if failed else "")]
+    if study.infeasible or study.duplicates:
+        parts.append(f"{study.infeasible} infeasible and {study.duplicates} repeated proposals cost no evaluation")
+    if study.exhausted:
+        parts.append(f"no other candidate meets the constraints, so there are fewer than the {config.evaluations} evaluations asked for")
+    return "; ".join(parts)

@@ -1,0 +1,150 @@
+"""One evaluation: a candidate's subnet, its scores and, where wanted, its latency."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+
+from autogc.config.experiment import LatencyConfig
+from autogc.errors import AutogcError, MetricError
+from autogc.supernet.candidate import Candidate
+
+if TYPE_CHECKING:
+    from autogc.data import Split
+    from autogc.metrics import Judge
+    from autogc.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation gave: JSON-ready but for its times. ``costs`` holds the measured ones only."""
+
+    state: Literal["complete", "failed"]
+    reason: str | None
+    scores: dict[str, float]
+    costs: dict[str, float]
+    provenance: dict[str, Any]
+    seed: int
+    started: datetime
+    finished: datetime
+    worker: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON-ready data."""
+        return asdict(self) | {"started": self.started.isoformat(), "finished": self.finished.isoformat()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Outcome:
+        """Read what ``to_json`` gave."""
+        times = {name: datetime.fromisoformat(data[name]) for name in ("started", "finished")}
+        return cls(**{**data, **times})
+
+
+class Evaluator(Protocol):
+    """Whatever scores candidates. It is pickled once and sent to the workers."""
+
+    def seed_of(self, candidate: Candidate) -> int:
+        """Return what the evaluation's random numbers are seeded with: a matter of the candidate and the experiment alone."""
+
+    def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+        """Return (scores, measured costs, provenance). Raises AutogcError where the candidate can't be scored."""
+
+
+def seed_for(candidate: Candidate, seed: int) -> int:
+    """Return an evaluation's seed, 32 bits, from the candidate's hash and the experiment's seed."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{candidate.hash}".encode()).digest()[:4], "big")
+
+
+def evaluate(evaluator: Evaluator, candidate: Candidate) -> Outcome:
+    """Evaluate, and say what came of it: an error or a value that is not finite makes the evaluation ``failed``, with the reason."""
+    started = datetime.now(UTC)
+    scores: dict[str, float] = {}
+    costs: dict[str, float] = {}
+    provenance: dict[str, Any] = {}
+    reason = None
+    try:
+        scores, costs, provenance = evaluator.evaluate(candidate)
+        wrong = {name: value for name, value in (scores | costs).items() if not math.isfinite(value)}
+        if wrong:
+            raise MetricError(", ".join(f"{name} is {value}" for name, value in wrong.items()))
+    except (AutogcError, RuntimeError, ArithmeticError) as error:
+        # A subnet that can't be run (out of memory, sizes that don't fit) or judged: the search goes on without it.
+        # Anything else is a defect.
+        reason = f"{type(error).__name__}: {error}"
+        scores = {name: value for name, value in scores.items() if math.isfinite(value)}
+        costs = {name: value for name, value in costs.items() if math.isfinite(value)}
+    return Outcome(
+        state="complete" if reason is None else "failed",
+        reason=reason,
+        scores=scores,
+        costs=costs,
+        provenance=provenance,
+        seed=evaluator.seed_of(candidate),
+        started=started,
+        finished=datetime.now(UTC),
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+class CandidateEvaluator:
+    """Scores a candidate's subnet on the first ``images`` samples of ``split``, as the judge does everything.
+
+    The same candidate gives the same scores whatever was evaluated before it and wherever: the subnet is a plain module of its own,
+    random numbers are seeded from its hash, and ``threads`` is fixed. ``latency`` is given where latency is an objective or a
+    constraint; candidates evaluated side by side on one machine then slow each other, so search with ``concurrent: 1`` for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        supernet: Supernet,
+        judge: Judge,
+        split: Split,
+        metrics: tuple[str, ...],
+        input_shape: tuple[int, int, int],
+        seed: int,
+        images: int | None = None,
+        batch_size: int = 16,
+        latency: LatencyConfig | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        self._supernet = supernet
+        self._judge = judge
+        self._split = split
+        self._metrics = metrics
+        self._input_shape = input_shape
+        self._seed = seed
+        self._images = images
+        self._batch_size = batch_size
+        self._latency = latency
+        self._device = device
+        self._threads = threads
+
+    def seed_of(self, candidate: Candidate) -> int:
+        """Return the evaluation's seed."""
+        return seed_for(candidate, self._seed)
+
+    def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+        """Return (scores, measured costs, provenance)."""
+        torch.set_num_threads(self._threads)
+        torch.manual_seed(self.seed_of(candidate))
+        judge = self._judge.to(self._device)
+        subnet = self._supernet.extract(candidate).to(self._device).eval()
+        scores = judge.score(subnet, self._split, metrics=self._metrics, images=self._images, batch_size=self._batch_size)
+        provenance = judge.provenance(self._split, images=self._images)
+        costs: dict[str, float] = {}
+        if self._latency is not None:
+            from autogc.cost import measure_latency
+
+            measured = measure_latency(subnet, torch.zeros(1, *self._input_shape), self._latency)
+            costs["latency_ms"] = measured.median_ms
+            provenance["latency"] = measured.to_json()
+        return scores, costs, provenance
