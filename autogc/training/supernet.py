@@ -12,9 +12,10 @@ from torch import nn
 
 from autogc.config.experiment import Experiment
 from autogc.data import PairedData
-from autogc.files import replacing, sha256_file
+from autogc.files import read_json, replacing, sha256_file, write_json
 from autogc.progress import Progress, Silent
 from autogc.supernet.candidate import Candidate
+from autogc.supernet.groups import Discovery
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
 from autogc.training.engine import Engine
@@ -44,6 +45,8 @@ SUPERNET = "supernet.safetensors"
 ADAPTERS = "adapters.safetensors"
 # The generator that the supernet was converted from, kept beside it: with it the conversion can be done again, the same.
 ORIGIN = "origin.safetensors"
+# Its proven channel groups, so that loading neither traces nor proves them again (for a deep U-Net that takes a minute).
+DISCOVERY = "discovery.json"
 
 
 def train_supernet(
@@ -55,7 +58,7 @@ def train_supernet(
     progress: Progress | None = None,
 ) -> None:
     """Distil the teacher in the directory ``teacher`` into a supernet, and write ``supernet.safetensors``, ``discriminator.safetensors``,
-    ``adapters.safetensors``, ``origin.safetensors``, ``history.json`` and, last, ``result.json`` to ``directory``.
+    ``adapters.safetensors``, ``origin.safetensors``, ``discovery.json``, ``history.json`` and, last, ``result.json`` to ``directory``.
 
     GAN Compression, section 3.1: the teacher's discriminator goes on learning (equation 2), intermediate features are matched through
     learned 1x1 maps (equation 3), all with the weights of ``experiment.losses`` (equation 4); the candidates of a step are drawn from
@@ -88,7 +91,7 @@ def load_supernet(experiment: Experiment, data: PairedData, supernet_directory: 
     directory = Path(supernet_directory)
     generator = build_generator(experiment, data)
     load_weights(generator, directory / ORIGIN, what="the generator")
-    supernet = _convert(experiment, data, generator)
+    supernet = _convert(experiment, data, generator, discovery=Discovery.from_json(read_json(directory / DISCOVERY)))
     load_weights(supernet, directory / SUPERNET, what="the supernet")
     return supernet.eval().requires_grad_(False)
 
@@ -101,7 +104,7 @@ def load_adapters(experiment: Experiment, data: PairedData, supernet_directory: 
     return adapters
 
 
-def _convert(experiment: Experiment, data: PairedData, generator: nn.Module) -> Supernet:
+def _convert(experiment: Experiment, data: PairedData, generator: nn.Module, *, discovery: Discovery | None = None) -> Supernet:
     with seeded(experiment.seed, "convert"):
         supernet = Supernet.convert(
             generator,
@@ -109,6 +112,7 @@ def _convert(experiment: Experiment, data: PairedData, generator: nn.Module) -> 
             decompose=experiment.supernet.decompose,
             watch=experiment.losses.distillation_layers,
             importance=experiment.supernet.importance,
+            discovery=discovery,
         )
     return supernet.requires_grad_(True)
 
@@ -158,6 +162,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     if worker.leads:
         with replacing(directory / ORIGIN) as beside:
             shutil.copyfile(teacher_directory / GENERATOR, beside)
+        write_json(directory / DISCOVERY, supernet.discovery.to_json())
         files = {
             SUPERNET: with_prefix_removed(weights, "supernet."),
             DISCRIMINATOR: with_prefix_removed(discriminator, "net."),

@@ -152,7 +152,7 @@ def tables(run: Run, compared: dict[str, dict[str, float]], ranked: list[dict[st
         cells = [f"{value:.3f}" if isinstance(value, float) and value < 1e4 else str(value) for value in one.values()]
         lines.append("| " + " | ".join(cells) + " |")
     lines.append("")
-    for score in scores:
+    for score in (name for name in scores if f"{name} in the supernet" in columns):
         tau = kendalltau([one[f"{score} in the supernet"] for one in ranked], [one[f"{score} fine-tuned"] for one in ranked])
         lines.append(
             f"Kendall's tau of {score} over {len(ranked)} candidates, {steps} fine-tuning steps each, validation split: "
