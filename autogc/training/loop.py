@@ -115,5 +115,5 @@ class Loop:
         last = f"the last good checkpoint is {path}" if path else "no checkpoint had been written yet"
         return DivergenceError(
             f"{self.name} training diverged at step {step}: {what}; {last}. "
-            f"A lower {self.name}.learning_rate, or {self.name}.deepspeed.gradient_clipping, may hold it"
+            "A lower learning_rate, or deepspeed.gradient_clipping, may hold it"
         )

@@ -92,8 +92,11 @@ def test_two_workers_train_as_one_with_the_same_batch(stage: int, cluster: None,
 
 
 @pytest.mark.slow
-def test_a_workers_error_is_raised_here(cluster: None, tmp_path: Path) -> None:
+def test_a_workers_error_is_raised_here(tmp_path: Path) -> None:
+    """Without a cluster: Ray is started for the training, and stopped."""
+    ray = pytest.importorskip("ray")
     experiment = make_experiment(workers=2, teacher={**OPTIMIZATION, "learning_rate": 1e30})
     with pytest.raises(DivergenceError, match="teacher training diverged at step"):
         train_teacher(experiment, tmp_path / "out")
     assert not list(tmp_path.glob(".*"))
+    assert not ray.is_initialized()
