@@ -51,7 +51,7 @@ def front_figure(
                 "color": series.scaled(series.colour, group),
                 "colorscale": COLOURS.capitalize(),
                 "showscale": True,
-                "colorbar": {"title": {"text": _wrapped(series.axis(series.colour), newline="<br>"), "side": "right"}, "thickness": 14},
+                "colorbar": {"title": {"text": series.axis(series.colour), "side": "right"}, "thickness": 14},
             }
         figure.add_scatter(
             x=series.scaled(series.x, group),
@@ -77,10 +77,10 @@ def front_figure(
         )
     figure.update_layout(
         template="plotly_white",
-        title={"text": series.title, "subtitle": {"text": series.subtitle}},
+        title={"text": series.title, "subtitle": {"text": "<br>".join([series.subtitle, *_lines(escape(series.judges))])}},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
         hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": "monospace", "size": 11, "color": INK}},
-        margin={"l": 80, "r": 30, "t": 100, "b": 70},
+        margin={"l": 80, "r": 30, "t": 130, "b": 70},
         font={"color": INK},
     )
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": MUTED, "ticks": "outside"}
@@ -88,7 +88,7 @@ def front_figure(
     if series.logarithmic:
         spacing = {"type": "log", "tickvals": series.ticks, "ticktext": [f"{tick:g}" for tick in series.ticks]}
     figure.update_xaxes(title=series.axis(series.x), **spacing, **axis)
-    figure.update_yaxes(title=_wrapped(series.axis(series.y), newline="<br>"), **axis)
+    figure.update_yaxes(title=series.axis(series.y), **axis)
     return figure
 
 
@@ -112,7 +112,7 @@ def front_png(
     if series.colour:
         points = axes.scatter(*members, s=72, c=series.scaled(series.colour, series.members), cmap=COLOURS, **look)
         bar = figure.colorbar(points, ax=axes, pad=0.02)
-        bar.set_label(_wrapped(series.axis(series.colour)), color=INK)
+        bar.set_label(series.axis(series.colour), color=INK)
         bar.outline.set_visible(False)  # type: ignore[operator]
     else:
         axes.plot(*members, drawstyle="steps-post" if series.step == "hv" else "steps-pre", color=FRONT, linewidth=1.8, zorder=3)
@@ -130,6 +130,7 @@ def front_png(
             axes.annotate(name, (x, y), xytext=(5, 6), textcoords="offset points", fontsize=7.5, color=SOFT, family="monospace")
     _dress(axes, title=series.title, subtitle=series.subtitle, x=series.axis(series.x), y=series.axis(series.y))
     axes.legend(loc="upper right", framealpha=0.9, edgecolor=GRID, fontsize=9)
+    axes.text(0, -0.13, "\n".join(_lines(series.judges)), transform=axes.transAxes, fontsize=7, color=SOFT, va="top")
     _save(figure, path)
 
 
@@ -173,8 +174,9 @@ def _hover(evaluation: Evaluation) -> str:
     return "<br>".join(lines)
 
 
-def _wrapped(title: str, *, newline: str = "\n") -> str:
-    return newline.join(textwrap.wrap(title, width=58))
+def _lines(text: str) -> list[str]:
+    """Break a long line into those that fit under a title or a figure."""
+    return textwrap.wrap(text, width=130)
 
 
 def _quantities(values: Mapping[str, float]) -> list[str]:
@@ -195,7 +197,7 @@ def _dress(axes: Axes, *, title: str, subtitle: str, x: str, y: str) -> None:
     axes.set_title(f"{title}\n", loc="left", fontsize=12, fontweight="bold", color=INK)
     axes.text(0, 1.02, subtitle, transform=axes.transAxes, fontsize=8.5, color=SOFT, va="bottom")
     axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(_wrapped(y), color=INK)
+    axes.set_ylabel(y, color=INK)
     axes.grid(visible=True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, labelsize=9)

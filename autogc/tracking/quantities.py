@@ -46,24 +46,26 @@ def scale_of(name: str, values: Sequence[float]) -> tuple[float, str]:
     return 1.0, quantity.unit
 
 
-def axis_title(name: str, values: Sequence[float], *, provenance: Mapping[str, Any] | None = None) -> str:
-    """Return a title such as ``MACs (G)`` or ``FID (lower is better), feature network: ...``."""
+def axis_title(name: str, values: Sequence[float]) -> str:
+    """Return a title such as ``MACs (G)`` or ``FID (lower is better)``."""
     quantity = QUANTITIES[name]
     _, unit = scale_of(name, values)
     title = quantity.title + (f" ({unit})" if unit else "")
     if not quantity.judged:
         return title
     direction = "higher" if quantity.higher_is_better else "lower"
-    return f"{title} ({direction} is better)" + judge_of(name, provenance)
+    return f"{title} ({direction} is better)"
 
 
-def judge_of(name: str, provenance: Mapping[str, Any] | None) -> str:
-    """Return ``, feature network: LABEL`` or ``, segmenter: LABEL`` where the provenance of a score says it, else nothing."""
+def judge_of(name: str, provenance: Mapping[str, Any]) -> str:
+    """Return ``FID: feature network LABEL`` or ``mIoU: segmenter LABEL`` where the provenance of a score says it, else nothing."""
+    if not QUANTITIES[name].judged:
+        return ""
     role = "segmenter" if name == "miou" else "feature_network"
-    label = (provenance or {}).get(role)
+    label = provenance.get(role)
     if isinstance(label, Mapping):
         label = label.get("label")
-    return f", {role.replace('_', ' ')}: {label}" if label else ""
+    return f"{QUANTITIES[name].title}: {role.replace('_', ' ')} {label}" if label else ""
 
 
 def shown(name: str, value: float | None) -> str:

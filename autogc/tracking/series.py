@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autogc.search.pareto import eligible, front, hypervolume, minimized_values, minimizes, value_of
-from autogc.tracking.quantities import QUANTITIES, axis_title, scale_of
+from autogc.tracking.quantities import QUANTITIES, axis_title, judge_of, scale_of
 
 if TYPE_CHECKING:
     from autogc.search.ledger import Evaluation
@@ -56,6 +56,12 @@ class FrontSeries:
         return f"{total} subnets scored in the supernet, {len(self.members)} on the front"
 
     @property
+    def judges(self) -> str:
+        """Which network judged each score that is drawn."""
+        named = [judge_of(name, self.provenance) for name in (self.x, self.y, self.colour) if name]
+        return "; ".join(one for one in named if one)
+
+    @property
     def step(self) -> str:
         """How the line runs between members, plotly's word: the cheaper one's score holds until the next (reversed for a maximised x)."""
         return "vh" if QUANTITIES[self.x].higher_is_better else "hv"
@@ -88,8 +94,8 @@ class FrontSeries:
         return scale_of(name, self._known(name))[0]
 
     def axis(self, name: str) -> str:
-        """Return the axis title: name, unit, direction and, for a score, the network that judged."""
-        return axis_title(name, self._known(name), provenance=self.provenance)
+        """Return the axis title: name, unit and direction."""
+        return axis_title(name, self._known(name))
 
     def _known(self, name: str) -> list[float]:
         values = [value_of(evaluation, name) for evaluation in self.members + self.others]
