@@ -54,6 +54,7 @@ def _report(run: Run) -> None:
         command=f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory}",
         grid=grid,
         teacher=teacher_on_validation(run).values(),
+        reference=run.tracker.reference,
     )
     report.write(directory / REPORT)
     run.tracker.artifact(directory, under="report")
