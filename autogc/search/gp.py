@@ -56,6 +56,8 @@ class FeasibleGPSampler(GPSampler):
             return np.where(ordered, (rows[:, columns] + 0.5) / sizes, rows[:, columns])
 
         def value(rows: np.ndarray) -> np.ndarray:
+            if not len(rows):
+                return np.empty(0)
             return np.asarray(acqf.eval_acqf_no_grad(normalised(rows)))
 
         pool = self._feasible_pool()
@@ -66,21 +68,18 @@ class FeasibleGPSampler(GPSampler):
             pool = np.concatenate([around, pool])
         pool = np.unique(pool, axis=0)
         values = value(pool)
-        best = np.argsort(-values, kind="stable")
-        climbers, heights = pool[best[:STARTS]], values[best[:STARTS]]
-        ranked = [(float(values[index]), pool[index]) for index in best[: POOL // 8]]
-        climbing = np.ones(len(climbers), dtype=bool)
+        order = np.argsort(-values, kind="stable")
+        ranked = [(float(values[index]), pool[index]) for index in order[: POOL // 8]]
+        climbers, heights = pool[order[:STARTS]], values[order[:STARTS]]
         for _ in range(CLIMB):
-            for climber in np.flatnonzero(climbing):
-                steps = self._region.feasible(encoding.neighbours(climbers[climber]))
-                found = value(steps) if len(steps) else np.array([-np.inf])
-                top = int(np.argmax(found))
-                climbing[climber] = found[top] > heights[climber]
-                if climbing[climber]:
-                    climbers[climber], heights[climber] = steps[top], found[top]
-                    ranked.append((float(found[top]), steps[top]))
-            if not climbing.any():
+            steps = [self._region.feasible(encoding.neighbours(climber)) for climber in climbers]
+            found = np.split(value(np.concatenate(steps)), np.cumsum([len(rows) for rows in steps])[:-1])
+            higher = [index for index, height in enumerate(heights) if len(found[index]) and found[index].max() > height]
+            if not higher:
                 break
+            climbers = np.array([steps[index][int(np.argmax(found[index]))] for index in higher])
+            heights = np.array([found[index].max() for index in higher])
+            ranked += list(zip(heights.tolist(), climbers, strict=True))
         ranked.sort(key=lambda pair: -pair[0])
         chosen = next((row for _, row in ranked if not self._seen(row)), ranked[0][1])
         return np.asarray(normalised(chosen[None])[0])

@@ -77,7 +77,7 @@ class SearchStudy:
         self._study = self._open(name, path)
         past = self._study.get_trials(deepcopy=False)
         # A run that goes on must not draw what it drew before, nor depend on when it was killed.
-        fresh = [int(part) for part in np.random.SeedSequence([seed, len(past)]).generate_state(2)]
+        fresh = [int(part) for part in np.random.SeedSequence([seed, len(past), len(self._known)]).generate_state(2)]
         self.region = FeasibleRegion(self._encoding, costs, config.constraints, np.random.default_rng(fresh[0]))
         setting = Setting(seed=fresh[1], evaluations=config.evaluations, region=self.region, seen=self._seen)
         self._plan = make_plan(config.sampler, setting, directions=self._directions)

@@ -29,7 +29,7 @@ def costs(supernet: Supernet, space: Space) -> CostModel:
 
 @pytest.fixture(scope="session")
 def small_space(supernet: Supernet) -> Space:
-    """Twelve candidates or so: a space that a search exhausts."""
+    """18 candidates: a space that a search exhausts."""
     return build_space(supernet, SMALL_DIMENSIONS)
 
 

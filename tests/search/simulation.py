@@ -31,9 +31,10 @@ DIMENSIONS: dict[str, Any] = {
     "codebook": {"choices": {"*": ("none", 256, 16)}},
     "activation_bits": {"choices": {"*": (32, 8)}},
 }
+# Two widths and three formats in each of two stages: 18 candidates.
 SMALL_DIMENSIONS: dict[str, Any] = {
-    "width": {"choices": {"*": (0.5, 1.0)}, "tie": (("*",),)},
-    "weight_bits": {"choices": {"*": (32, 8, 4)}},
+    "width": {"choices": {"stem.conv": (0.5, 1.0)}},
+    "weight_bits": {"choices": {"stem": (32, 8, 4), "blocks": (32, 8, 4)}},
 }
 
 
