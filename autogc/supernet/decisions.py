@@ -119,6 +119,9 @@ def _values(dimension: str, name: str, values: Sequence[Any], supernet: Supernet
         if dimension == "width":
             size = supernet.discovery.group(name).size
             value = _channels(value, size)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                problems.append(f"{where}: {value!r} is not a width; channels such as 32, or a share of the full width such as 0.5, work")
+                continue
             if value is None or (isinstance(value, int) and value > size):
                 continue  # "*" speaks of groups of many sizes: each takes what fits it
             multiple = supernet.discovery.group(name).multiple

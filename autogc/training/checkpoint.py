@@ -63,7 +63,7 @@ class Checkpoints:
         for path in reversed(self._paths()):
             try:
                 return self._read(path)
-            except (OSError, json.JSONDecodeError, KeyError, SafetensorError, _Damaged) as error:
+            except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, SafetensorError, _Damaged) as error:
                 progress.note(f"passing over a damaged checkpoint, {path}: {error}")
         return None
 

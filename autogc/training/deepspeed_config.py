@@ -10,6 +10,8 @@ from autogc.errors import ConfigError
 
 MAX_ZERO_STAGE = 2
 ADAM_TYPES = ("adam", "adamw")
+# The parts of a configuration that this file reads or fills in.
+SECTIONS = ("optimizer", "scheduler", "zero_optimization", "bf16", "fp16", "torch_autocast", "data_types")
 
 
 def complete(config: Optimization, *, workers: int) -> dict[str, Any]:
@@ -51,7 +53,14 @@ def complete(config: Optimization, *, workers: int) -> dict[str, Any]:
 
 
 def _problems(found: dict[str, Any]) -> list[str]:
-    problems = []
+    problems = [
+        f"deepspeed.{name} must be a section of keys and values, got {found[name]!r}"
+        for name in SECTIONS
+        if name in found and not isinstance(found[name], dict)
+    ]
+    optimizer = _section(found, "optimizer")
+    if not isinstance(optimizer.get("params", {}), dict):
+        problems.append(f"deepspeed.optimizer.params must be a section of keys and values, got {optimizer['params']!r}")
     accumulation = found.get("gradient_accumulation_steps", 1)
     if not isinstance(accumulation, int) or isinstance(accumulation, bool) or accumulation < 1:
         problems.append(f"deepspeed.gradient_accumulation_steps must be a positive number, got {accumulation!r}")

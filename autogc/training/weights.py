@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from autogc.files import replacing
 
 # How many names a message lists before it counts the rest.
 LISTED = 12
+# What the unpickler stumbles over, beside its own errors, in a file that is no pickle.
+UNREADABLE = (LookupError, AttributeError, TypeError, struct.error)
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -34,7 +37,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(f"there is no checkpoint {path}")
     try:
         found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except (*UNREADABLE, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"the checkpoint {path} cannot be read as weights: {reason}") from error
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):

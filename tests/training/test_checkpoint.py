@@ -64,8 +64,10 @@ def flip_a_bit(path: Path) -> None:
         lambda path: (path / "discriminator.safetensors").unlink(),
         lambda path: (path / "checkpoint.json").write_text('{"step": 9'),
         lambda path: (path / "checkpoint.json").unlink(),
+        lambda path: (path / "checkpoint.json").write_bytes(b"\xff\xfe\xfa"),
+        lambda path: (path / "checkpoint.json").write_text("[]"),
     ],
-    ids=["flipped bit", "missing part", "cut-off manifest", "no manifest"],
+    ids=["flipped bit", "missing part", "cut-off manifest", "no manifest", "no text", "another manifest"],
 )
 def test_a_damaged_one_is_passed_over_with_a_note(checkpoints: Checkpoints, damage) -> None:
     checkpoints.write(checkpoint(1))

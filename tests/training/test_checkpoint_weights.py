@@ -74,3 +74,10 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match="no state dict"):
         read_weights(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b"0", b"a.", b"\x85."])
+def test_what_only_begins_like_a_pickle_is_named_too(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read as weights"):
+        read_weights(tmp_path / "w.pth")

@@ -82,3 +82,11 @@ def test_the_rate_is_constant_then_falls_in_a_line_to_zero() -> None:
 def test_the_rate_at_the_ends_of_the_range(fraction: float, first: float, last: float) -> None:
     config = optimization(steps=8, constant_fraction=fraction)
     assert (rate_factor(config, 0), rate_factor(config, 7)) == (first, last)
+
+
+@pytest.mark.parametrize(
+    "given", [{"optimizer": "adam"}, {"optimizer": {"params": None}}, {"zero_optimization": 2}, {"bf16": True}, {"data_types": None}]
+)
+def test_what_must_be_a_section_is_told(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"deepspeed\.{next(iter(given))}.* must be a section"):
+        complete(optimization(given), workers=1)
