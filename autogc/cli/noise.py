@@ -11,11 +11,7 @@ LOUD = ("alembic", "DeepSpeed", "deepspeed", "fvcore", "mlflow", "optuna", "ray"
 # Read by the libraries when they are imported, here and in the workers that are started from here.
 ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "GIT_PYTHON_REFRESH": "quiet",
+    "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, and says at length where there is none
 }
 
 

@@ -52,7 +52,15 @@ def _cluster(address: str | None, workers: int) -> Iterator[None]:
         raise ConfigError(
             f"workers is {workers}, but this machine has {cores} cores: use at most {cores} workers, or the --address of a cluster"
         )
-    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError) as error:
+        if address is None:
+            raise
+        raise ConfigError(
+            f"no Ray cluster can be joined at {address!r} ({error}): start one as clusters/ says, or leave --address out; "
+            "where the cluster asks for a token, RAY_AUTH_MODE=token must be set here too"
+        ) from None
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The cluster files parse, say what Ray's own schema allows, and listen to nobody outside."""
+"""The cluster files parse, say what Ray's own schema allows, and let nobody in without a token."""
 
 import json
 import shutil
@@ -23,7 +23,10 @@ def test_launcher_files_follow_rays_schema(name: str) -> None:
     assert config["cluster_name"] == "autogc"
     start = [command for command in config["head_start_ray_commands"] if "ray start" in command]
     assert len(start) == 1 and "--head" in start[0] and "--dashboard-host=127.0.0.1" in start[0]
-    assert any("--address=$RAY_HEAD_IP:6379" in command for command in config["worker_start_ray_commands"])
+    (join,) = [command for command in config["worker_start_ray_commands"] if "ray start" in command]
+    assert "--address=$RAY_HEAD_IP:6379" in join
+    assert start[0].startswith("RAY_AUTH_MODE=token ") and join.startswith("RAY_AUTH_MODE=token ")
+    assert "~/.ray/auth_token" in config["file_mounts"].values()
 
 
 def test_aws_types_are_consistent() -> None:
@@ -40,6 +43,7 @@ def test_kubernetes_manifest() -> None:
     spec = cluster["spec"]
     assert (cluster["apiVersion"], cluster["kind"]) == ("ray.io/v1", "RayCluster")
     assert f"ray=={spec['rayVersion']}" in constraints
+    assert spec["authOptions"] == {"mode": "token"}
     assert spec["headGroupSpec"]["serviceType"] == "ClusterIP"
     assert spec["headGroupSpec"]["rayStartParams"]["dashboard-host"] == "127.0.0.1"
     for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
@@ -58,9 +62,15 @@ def test_scripts_are_bash(name: str) -> None:
     subprocess.run([shutil.which("bash") or "bash", "-n", str(CLUSTERS / name)], check=True)
 
 
-def test_one_machine_listens_on_loopback_only() -> None:
-    text = (CLUSTERS / "one-machine.sh").read_text()
-    assert "--node-ip-address=127.0.0.1" in text and "--include-dashboard=false" in text
+@pytest.mark.parametrize("name", ["one-machine.sh", "slurm.sh"])
+def test_scripts_ask_for_a_token(name: str) -> None:
+    text = (CLUSTERS / name).read_text()
+    assert (
+        text.index("export RAY_AUTH_MODE=token")
+        < text.index("ray get-auth-token --generate > /dev/null")
+        < text.index("--disable-usage-stats")
+    )
+    assert "--include-dashboard=false" in text
 
 
 def test_every_option_given_to_ray_exists() -> None:
