@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,12 @@ def _difference(module: torch.nn.Module, supernet: Supernet, candidate: Any, exa
     try:
         # Full float32 on GPUs, where TF32's 10 bits would drown what is looked for.
         with torch.inference_mode(), torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            return float((module(example) - supernet(example, candidate)).abs().max())
+            images = []
+            for generate in (module, partial(supernet, candidate=candidate)):
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(0)  # generators that draw noise draw the same
+                    images.append(generate(example))
+            return float((images[0] - images[1]).abs().max())
     finally:
         module.cpu()
         for part, training in modes:

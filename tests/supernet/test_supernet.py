@@ -229,3 +229,24 @@ def test_space_problems_are_told_all_at_once(supernet: Supernet) -> None:
     text = str(failure.value)
     for part in ("'wdth'", "12 channels", "'nowhere'", "33"):
         assert part in text
+
+
+@pytest.mark.parametrize("value", ["half", [8], True])
+def test_what_is_no_width_is_told(supernet: Supernet, value: object) -> None:
+    config = SpaceConfig.model_validate({"stages": {"all": ["*"]}, "dimensions": {"width": {"choices": {"*": [8, value]}}}})
+    with pytest.raises(ConfigError, match="is not a width"):
+        Space.build(config, supernet)
+
+
+class Noisy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.last(self.first(x + torch.randn_like(x)))
+        return y
+
+
+def test_a_generator_that_draws_noise_is_converted() -> None:
+    assert [group.name for group in Supernet.convert(Noisy(), torch.rand(1, 3, 16, 16)).discovery.groups] == ["first"]
