@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,8 +144,11 @@ class Judge:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        # The directory is on the machine that prepared the judge; nobody else writes there.
-        return self.__dict__ | {"directory": None}
+        # The directory is on the machine that prepared the judge; nobody else writes there. And who receives it may have no GPU.
+        networks = copy.deepcopy(self.networks)
+        for network in networks.distinct:
+            network.to("cpu")
+        return self.__dict__ | {"directory": None, "networks": networks, "device": torch.device("cpu")}
 
     def _known(self, metrics: Iterable[str] | None) -> tuple[str, ...]:
         wanted = self.metrics if metrics is None else tuple(metrics)

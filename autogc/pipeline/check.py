@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -13,7 +14,7 @@ from autogc.config.experiment import Component, Experiment
 from autogc.cost import CostModel, measure_latency
 from autogc.cost.latency import latency_device
 from autogc.data import DATASETS, PairedData, open_data
-from autogc.errors import AutogcError, ConfigError, InfeasibleError
+from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
 from autogc.losses import ADVERSARIAL
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
 from autogc.metrics.networks import Networks
@@ -21,12 +22,16 @@ from autogc.models import DISCRIMINATORS, GENERATORS
 from autogc.progress import Progress, Silent
 from autogc.registry import Registry
 from autogc.search import SAMPLERS
-from autogc.search.feasibility import check_feasible
+from autogc.search.encoding import Encoding
+from autogc.search.feasibility import FeasibleRegion, check_feasible
+from autogc.search.samplers import Setting, directions_of, make_plan
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
 from autogc.training.deepspeed_config import complete
 from autogc.training.stage import build_discriminator, build_generator, example_input
 from autogc.training.weights import load_weights
+
+Built = TypeVar("Built")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,9 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     problems = component_problems(experiment) + device_problems(experiment) + deepspeed_problems(experiment)
     if problems:
         raise ConfigError(problems)
-    data = open_data(experiment.data, seed=experiment.seed)
+    data, problems = _attempt("data", experiment.data, lambda: open_data(experiment.data, seed=experiment.seed))
+    if data is None:
+        raise ConfigError(problems)
     problems = score_problems(experiment, data)
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found
@@ -59,7 +66,10 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     if problems:
         raise ConfigError(problems)
     assert generator is not None and discriminator is not None
-    Networks.build(experiment.scores, data, seed=experiment.seed)
+    try:
+        Networks.build(experiment.scores, data, seed=experiment.seed)
+    except (ArithmeticError, RuntimeError, TypeError) as error:
+        raise ConfigError(f"scores: a network can't be built with its args: {error}") from None
     data.check(progress or Silent())
     check_checkpoints(experiment, generator, discriminator)
     supernet = Supernet.convert(
@@ -72,6 +82,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     space = Space.build(experiment.space, supernet)
     costs = CostModel(supernet, space)
     check_constraints(experiment, supernet=supernet, space=space, costs=costs, example=example_input(data))
+    check_sampler(experiment, costs)
     return Checked(data, supernet, space, costs)
 
 
@@ -137,7 +148,7 @@ def shape_problems(experiment: Experiment, data: PairedData, generator: nn.Modul
     with torch.no_grad():
         try:
             made = generator.eval()(example)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             return [f"generator {experiment.generator.name!r} does not run on {size}: {error}"]
         if tuple(made.shape) != want:
             return [f"generator {experiment.generator.name!r} makes {tuple(made.shape)} of {size}, not {want}"]
@@ -148,14 +159,24 @@ def shape_problems(experiment: Experiment, data: PairedData, generator: nn.Modul
     return []
 
 
-def _attempt(key: str, component: Component, build: Callable[[], nn.Module]) -> tuple[nn.Module | None, list[str]]:
-    """Build a network; return it, or what its constructor had against the arguments."""
+def _attempt(key: str, component: Component, build: Callable[[], Built]) -> tuple[Built | None, list[str]]:
+    """Build what ``component`` names; return it, or what its builder had against the arguments. Files that can't be used are errors."""
     try:
         return build(), []
+    except (CheckpointError, DataError):
+        raise
     except AutogcError as error:
         return None, [f"{key}: {problem}" for problem in getattr(error, "problems", [str(error)])]
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         return None, [f"{key}: {component.name!r} can't be built with {dict(component.args)}: {error}"]
+
+
+def check_sampler(experiment: Experiment, costs: CostModel) -> None:
+    """Ask the search's sampler for candidates. Raises ConfigError where it can't be had or refuses its arguments or the objectives."""
+    search = experiment.search
+    region = FeasibleRegion(Encoding(costs.space), costs, search.constraints, np.random.default_rng(0))
+    setting = Setting(seed=experiment.seed, evaluations=search.evaluations, region=region, seen=lambda row: False)
+    make_plan(search.sampler, setting, directions=directions_of(search.objectives))
 
 
 def check_checkpoints(experiment: Experiment, generator: nn.Module, discriminator: nn.Module) -> None:

@@ -213,5 +213,6 @@ def check_directory(directory: Path, experiment: Experiment) -> None:
                 f"{directory} belongs to another experiment; there -> here:\n{listed}\n"
                 f"Use another --run-dir, or set these back. Only these keys may change within a run: {may}"
             )
-    elif directory.is_dir() and any(entry.name != ".lock" for entry in directory.iterdir()):
+    elif directory.is_dir() and not all(entry.name == ".lock" or entry.match(f".{EXPERIMENT}.*.part") for entry in directory.iterdir()):
+        # The lock and a half-written experiment are what a run that was killed at once leaves.
         raise RunDirectoryError(f"{directory} is not empty and has no {EXPERIMENT}, so it is no run directory; use another --run-dir")

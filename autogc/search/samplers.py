@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from autogc.errors import ConfigError
 from autogc.registry import Registry
 from autogc.search.encoding import Row
 from autogc.search.feasibility import FeasibleRegion
+from autogc.search.pareto import minimizes
 from autogc.search.storage import experimental
 
 GP_EVALUATIONS = 250  # the most that a Gaussian process is used for: fitting it grows with the cube of them
@@ -165,6 +166,11 @@ def _builder(found: type[BaseSampler], signature: inspect.Signature) -> Callable
 
 
 _register_optuna_classes()
+
+
+def directions_of(objectives: Sequence[str]) -> list[StudyDirection]:
+    """Return Optuna's direction of each objective."""
+    return [StudyDirection.MINIMIZE if minimizes(objective) else StudyDirection.MAXIMIZE for objective in objectives]
 
 
 def make_plan(component: Component, setting: Setting, *, directions: list[StudyDirection]) -> Plan:

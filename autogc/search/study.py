@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from autogc.config.experiment import SearchConfig
@@ -20,8 +19,8 @@ from autogc.files import sha256_json
 from autogc.search.encoding import Encoding, Row
 from autogc.search.feasibility import MEASURED, FeasibleRegion
 from autogc.search.ledger import Evaluation
-from autogc.search.pareto import minimizes, value_of
-from autogc.search.samplers import Setting, make_plan
+from autogc.search.pareto import value_of
+from autogc.search.samplers import Setting, directions_of, make_plan
 from autogc.search.storage import experimental, open_storage
 from autogc.supernet.candidate import Candidate, Value
 
@@ -73,7 +72,7 @@ class SearchStudy:
         self._encoding = Encoding(space)
         self._known = {evaluation.candidate.hash: evaluation for evaluation in evaluations}
         self._outstanding: dict[int, tuple[optuna.Trial, Proposal]] = {}
-        self._directions = [StudyDirection.MINIMIZE if minimizes(objective) else StudyDirection.MAXIMIZE for objective in config.objectives]
+        self._directions = directions_of(config.objectives)
         self._study = self._open(name, path)
         past = self._study.get_trials(deepcopy=False)
         # A run that goes on must not draw what it drew before, nor depend on when it was killed.

@@ -110,6 +110,13 @@ def test_a_worker_needs_no_files(prepared, tmp_path):
     assert len(pickle.dumps(judge)) < 1_000_000
 
 
+def test_a_worker_without_a_gpu_can_take_the_judge(prepared, monkeypatch):
+    judge, _ = prepared
+    monkeypatch.setattr(judge, "device", torch.device("cuda"))
+    assert pickle.loads(pickle.dumps(judge)).device == torch.device("cpu")
+    assert judge.device == torch.device("cuda")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_pictures_that_are_not_finite(prepared, value):
     judge, _ = prepared

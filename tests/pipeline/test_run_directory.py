@@ -9,7 +9,9 @@ import pytest
 
 from autogc.config.load import load_experiment
 from autogc.errors import RunDirectoryError
+from autogc.files import write_json
 from autogc.pipeline import Run
+from autogc.pipeline.stages import search
 
 
 def test_a_run_is_created_and_opened_again(tiny: Path, tmp_path: Path) -> None:
@@ -89,3 +91,20 @@ def test_what_a_kill_left_half_written_is_settled(tiny: Path, tmp_path: Path) ->
     assert (finetune / "abc" / "file").read_text() == ".abc.x2.old/abc"
     assert (finetune / "def" / "file").read_text() == "def"
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_run_that_was_killed_before_its_experiment_was_written_is_opened(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
+    (tmp_path / "run" / ".experiment.yaml.x7.part").write_text("name: ti")
+    Run.open(tmp_path / "run", load_experiment(tiny)).close()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "experiment.yaml"]
+
+
+def test_a_search_of_a_space_that_ran_out_is_done(tiny: Path, tmp_path: Path) -> None:
+    directory, wanted = tmp_path / "run", "search.evaluations=40"
+    with Run.open(directory, load_experiment(tiny, overrides=[wanted])) as run:
+        write_json(directory / "search" / "result.json", {"asked": 40, "evaluations": 12, "complete": 12})
+        assert search.STAGE.done(run)
+    with Run.open(directory, load_experiment(tiny, overrides=["search.evaluations=60"])) as run:
+        assert not search.STAGE.done(run)

@@ -35,12 +35,15 @@ def _search(run: Run) -> None:
         progress=run.tracked_progress("search"),
     )
     draw_front(run, found)
-    write_json(directory / "result.json", {"evaluations": len(found), "complete": sum(one.state == "complete" for one in found)})
+    # A space with fewer feasible candidates than were asked for is done all the same.
+    asked = run.experiment.search.evaluations
+    complete = sum(one.state == "complete" for one in found)
+    write_json(directory / "result.json", {"asked": asked, "evaluations": len(found), "complete": complete})
 
 
 def _done(run: Run) -> bool:
     result = run.result("search")
-    return result is not None and result["evaluations"] >= run.experiment.search.evaluations
+    return result is not None and max(result["evaluations"], result.get("asked", 0)) >= run.experiment.search.evaluations
 
 
 def _outlook(run: Run) -> str:
