@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from autogc.files import read_json, write_json
@@ -39,10 +40,12 @@ def draw_grid(
     run: Run, path: Path, *, teacher: SubnetRow, members: Sequence[tuple[SubnetRow, Callable[[Tensor], Tensor]]], split: str
 ) -> None:
     """Write the image grid: input, real image, the teacher's, each member's, with what they cost and score above them."""
-    batch = getattr(run.data, split).batch(slice(0, SAMPLES))
+    images = getattr(run.data, split)
+    # All over the split: neighbours in a folder are often frames of one scene.
+    batch = images.batch((torch.arange(1, 2 * SAMPLES, 2) * len(images)) // (2 * SAMPLES))
     made = [generate(batch.input).cpu() for generate in (generating(run.teacher, run.device), *(generate for _, generate in members))]
     rows = [
-        GridRow(name=name, input=batch.input[index], images=(batch.target[index], *(images[index] for images in made)))
+        GridRow(name=name, input=batch.input[index], images=(batch.target[index], *(pictures[index] for pictures in made)))
         for index, name in enumerate(batch.names)
     ]
     columns = [Column("real"), subnet_column(teacher), *(subnet_column(row) for row, _ in members)]
