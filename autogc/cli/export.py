@@ -29,8 +29,9 @@ def command(run_directory: Path, pick: str | None, out: Path | None) -> None:
       autogc export runs/quickstart --pick knee
       autogc export runs/quickstart --pick 3f2a --out chosen
     """
-    from autogc.pipeline import Run, export_subnet
+    from autogc.pipeline import Run, export_chosen, export_subnet
 
     with working(Run.reopen, run_directory) as run:
-        directory = export_subnet(run, pick=pick, directory=out)
+        own = out is None and pick in (None, run.experiment.export.pick)
+        directory = export_chosen(run) if own else export_subnet(run, pick=pick, directory=out)
     click.echo(f"{directory}\nTo train it further: autogc finetune {directory} --run {run_directory}")

@@ -7,7 +7,7 @@ from autogc.pipeline.report import Report
 from autogc.pipeline.run import Run
 from autogc.pipeline.score import evaluate_package
 from autogc.pipeline.stages import STAGES
-from autogc.pipeline.stages.export import export_subnet
+from autogc.pipeline.stages.export import export_chosen, export_subnet
 from autogc.pipeline.stages.finetune import finetune_package
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Run",
     "check",
     "evaluate_package",
+    "export_chosen",
     "export_subnet",
     "finetune_package",
     "make_plan",

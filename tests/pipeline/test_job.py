@@ -118,6 +118,22 @@ def test_a_subnet_by_its_hash(directory: Path, tmp_path: Path) -> None:
     assert "zzzz" in result.stderr
 
 
+def test_an_export_replaces_nothing_but_a_package(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years")
+    result = CliRunner().invoke(main, ["export", str(directory), "--out", str(tmp_path / "thesis")])
+    assert result.exit_code == 2 and "no package" in result.stderr
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years"
+
+
+def test_the_export_command_is_the_stage(directory: Path) -> None:
+    written = (directory / "export" / "result.json").read_bytes()
+    (directory / "export" / "result.json").unlink()
+    result = CliRunner().invoke(main, ["export", str(directory)])
+    assert result.exit_code == 0, result.output
+    assert (directory / "export" / "result.json").read_bytes() == written
+
+
 def test_the_readmes_commands_work(file: Path, directory: Path, tmp_path: Path) -> None:
     (block,) = re.findall(r"## Quickstart\n\n```bash\n(.*?)```", README, flags=re.S)
     lines = [line.split("#")[0].strip() for line in block.splitlines()]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from autogc.cost import measure_latency
-from autogc.errors import MissingStageError
+from autogc.errors import MissingStageError, RunDirectoryError
 from autogc.export import load_package, verify_package, write_package
+from autogc.export.package import MANIFEST
 from autogc.files import write_json
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
@@ -18,7 +19,8 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
     """Write one subnet of the run's search as a package, and verify it; return where.
 
     ``pick`` is ``knee``, ``best``, ``smallest`` or the first digits of a candidate's hash; what the experiment says by default.
-    The package's scores are the search's (validation split). Raises MissingStageError where nothing was searched yet.
+    The package's scores are the search's (validation split). Raises MissingStageError where nothing was searched yet, RunDirectoryError
+    where ``directory`` holds anything but a package, which would be lost.
     """
     evaluations = run.evaluations
     if not evaluations:
@@ -26,10 +28,16 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
         raise MissingStageError(f"{run.directory} has no evaluations to export one of; first: {first}")
     search = run.experiment.search
     chosen = pick_evaluation(evaluations, search.objectives, pick or run.experiment.export.pick, constraints=search.constraints)
-    if directory is None and (own := run.stage_directory("export") / chosen.candidate.hash).is_dir():
-        load_package(own)
-        return own  # A fine-tuning of it may be under way, which goes on from these very files.
-    directory = Path(directory) if directory is not None else run.stage_directory("export") / chosen.candidate.hash
+    own = run.stage_directory("export") / chosen.candidate.hash
+    if directory is None and own.is_dir():
+        load_package(own)  # A fine-tuning of it may be under way, which goes on from these very files.
+        _verify(run, own)  # Whoever wrote it may have been killed before.
+        return own
+    directory = own if directory is None else Path(directory)
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
+        raise RunDirectoryError(
+            f"{directory} holds something that is no package, and would be replaced: name a directory that is not there"
+        )
     example = example_input(run.data)
     latency = measure_latency(run.supernet.extract(chosen.candidate), example, run.experiment.scores.latency)
     channels = {"in_channels": run.data.input_channels, "out_channels": run.data.target_channels}
@@ -45,14 +53,25 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
         experiment=run.experiment.model_dump(mode="json"),
         provenance={**chosen.provenance, "latency": latency.to_json()},
     )
+    _verify(run, directory)
+    return directory
+
+
+def _verify(run: Run, directory: Path) -> None:
+    """Compare a package with the supernet and its MACs with fvcore's. Raises CheckpointError with every mismatch."""
     images = run.data.validation.batch(slice(0, 2)).input
     verify_package(directory, images.to(run.device), supernet=run.supernet.to(run.device))
+
+
+def export_chosen(run: Run) -> Path:
+    """Export the subnet that the experiment's ``export.pick`` names, which the stages after this one go on with; return where."""
+    directory = export_subnet(run)
+    write_json(run.stage_directory("export") / "result.json", {**_made_from(run), "candidate": directory.name})
     return directory
 
 
 def _export(run: Run) -> None:
-    directory = export_subnet(run)
-    write_json(run.stage_directory("export") / "result.json", {**_made_from(run), "candidate": directory.name})
+    export_chosen(run)
 
 
 def _made_from(run: Run) -> dict[str, object]:
