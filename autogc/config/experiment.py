@@ -55,6 +55,12 @@ class TeacherConfig(Optimization):
     checkpoint: str | None = None
     discriminator_checkpoint: str | None = None
 
+    @model_validator(mode="after")
+    def _together(self) -> TeacherConfig:
+        if self.discriminator_checkpoint is not None and self.checkpoint is None:
+            raise ValueError("discriminator_checkpoint goes with checkpoint, the generator it was trained with; it needs both or neither")
+        return self
+
 
 class SupernetConfig(Optimization):
     sampling: Literal["random", "sandwich"] = "random"

@@ -138,7 +138,7 @@ class Judge:
             "dataset_fingerprint": split.dataset,
             "reference_hash": real.reference_hash,
             "ceiling_miou": real.ceiling_miou,
-            "resizing": "none: " + QUANTISATION,
+            "resizing": "none before the networks, whose labels say their own: " + QUANTISATION,
             "seed": self.seed,
             **self.networks.described(),
         }

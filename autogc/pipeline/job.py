@@ -6,10 +6,12 @@ from pathlib import Path
 
 from autogc.errors import ConfigError, MissingStageError, RunDirectoryError, nearest
 from autogc.pipeline.check import check
+from autogc.pipeline.pictures import draw_front
 from autogc.pipeline.report import Report
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
 from autogc.pipeline.stages import STAGES
+from autogc.tracking import Tracker
 
 
 def run_stages(run: Run, *, until: str = "report") -> Report | None:
@@ -20,9 +22,21 @@ def run_stages(run: Run, *, until: str = "report") -> Report | None:
     wanted = STAGES[: STAGES.index(find_stage(until)) + 1]
     if not all(stage.done(run) for stage in wanted):
         check(run.experiment, progress=run.progress)
+    unsettled = Tracker.unsettled(run.directory)
     for stage in wanted:
         _do(run, stage)
+    if unsettled:
+        _track_again(run)
     return Report.of(run.directory) if until == "report" else None
+
+
+def _track_again(run: Run) -> None:
+    """Bring MLflow up to date after a kill, or after its server was away: what it has stays as it is."""
+    if run.evaluations:
+        run.tracker.sync(run.evaluations)
+        draw_front(run, run.evaluations)
+    if find_stage("report").done(run):
+        run.tracker.artifact(run.stage_directory("report"), under="report")
 
 
 def run_stage(run: Run, name: str) -> Report | None:

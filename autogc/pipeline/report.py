@@ -37,4 +37,6 @@ class Report:
         """Read a run directory's report."""
         found = read_json(run_directory / "report" / REPORT)
         rows, front = (tuple(SubnetRow(**row) for row in found[name]) for name in ("rows", "front"))
-        return cls(**{**found, "rows": rows, "front": front, "notes": tuple(found["notes"])})
+        # A run directory may have been moved, or named from another directory, since the report was written.
+        chosen = run_directory / "finetune" / Path(found["chosen"]).name
+        return cls(**{**found, "rows": rows, "front": front, "notes": tuple(found["notes"]), "chosen": str(chosen)})

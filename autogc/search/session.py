@@ -111,4 +111,4 @@ class SearchSession:
         if not usable:
             return {}
         best = {name: (min if minimizes(name) else max)(value_of(one, name) for one in usable) for name in objectives}
-        return {**best, "hypervolume": dominated_share(usable, objectives)}
+        return {**best, "dominated_share": dominated_share(usable, objectives)}

@@ -19,7 +19,7 @@ from autogc.tracking.messages import Curves, End, File, Front, Message, Scored, 
 from autogc.tracking.outbox import FIRST_DELAY, Outbox, RefusedError
 from autogc.tracking.runs import HYPERVOLUME, Point, Runs
 from autogc.tracking.series import hypervolume_history, reference_point
-from autogc.tracking.state import ARTIFACTS, UNSENT, State, is_remote
+from autogc.tracking.state import ARTIFACTS, STATE, UNSENT, State, is_remote
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -93,6 +93,7 @@ class Tracker:
             },
         )
         tracker = cls(runs, state, objectives=search.objectives, constraints=search.constraints)
+        tracker._remember(settled=False)
         tracker._resend()
         return tracker
 
@@ -100,6 +101,12 @@ class Tracker:
     def problems(self) -> tuple[str, ...]:
         """What could not be tracked so far, and why; empty when all is well."""
         return (*self._outbox.problems, *self._problems)
+
+    @staticmethod
+    def unsettled(run_directory: str | Path) -> bool:
+        """Whether the last tracker of a run directory ended, by a kill or for want of its server, before everything was delivered."""
+        path = Path(run_directory) / STATE
+        return path.exists() and not read_json(path).get("settled", False)
 
     @property
     def run_id(self) -> str | None:
@@ -147,6 +154,7 @@ class Tracker:
             write_json(self._unsent, {"points": [vars(point) for point in points], "files": [[str(f.path), f.under] for f in files]})
         else:
             self._unsent.unlink(missing_ok=True)
+        self._remember(settled=not unsent)
         if unsent:
             scored = sum(isinstance(message, Scored) for message in unsent)
             counts = f"{scored} evaluations, {len(points)} values of curves and {len(files)} files"
@@ -222,6 +230,12 @@ class NullTracker(Tracker):
     @property
     def problems(self) -> tuple[str, ...]:
         return ()
+
+    @staticmethod
+    def unsettled(run_directory: str | Path) -> bool:
+        """Whether the last tracker of a run directory ended, by a kill or for want of its server, before everything was delivered."""
+        path = Path(run_directory) / STATE
+        return path.exists() and not read_json(path).get("settled", False)
 
     @property
     def run_id(self) -> None:

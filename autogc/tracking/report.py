@@ -121,7 +121,7 @@ def _flat(values: Mapping[str, Any], *, under: str = "") -> dict[str, str]:
 CAPTIONS = {
     FRONT_PNG: "The front",
     HYPERVOLUME_PNG: "How the front grew",
-    GRID_PNG: "Input, real image, teacher and subnets, in the order of the table",
+    GRID_PNG: "Input, real image, teacher, members of the front spread over its length, and the chosen subnet fine-tuned",
 }
 MEASURED = "Subnets, on the test images"
 SEARCHED = "The front as searched: scores in the supernet, on the validation images, before any fine-tuning"

@@ -21,7 +21,8 @@ class State:
     """``token`` marks the parent run; ``run_id`` and ``experiment_id`` are its ids once it is made, in the store at ``uri``.
 
     ``reference`` is the hypervolume's reference point: chosen once, so that its curve means the same from end to end.
-    ``directory`` is where the run directory was when this was written.
+    ``directory`` is where the run directory was when this was written. ``settled`` says that the last closing delivered everything: a kill,
+    or a server that was away, leaves it False.
     """
 
     token: str
@@ -30,6 +31,7 @@ class State:
     run_id: str | None = None
     experiment_id: str | None = None
     reference: dict[str, float] | None = None
+    settled: bool = False
 
     @classmethod
     def load(cls, run_directory: Path, *, uri: str | None) -> State:

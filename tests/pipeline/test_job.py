@@ -71,6 +71,29 @@ def test_the_same_command_again_does_nothing(file: Path, directory: Path) -> Non
     assert state() == before
 
 
+def test_what_a_kill_kept_from_mlflow_is_sent_by_the_same_command(file: Path, directory: Path) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{directory.resolve() / 'mlflow.db'}"
+    state = json.loads((directory / "tracking.json").read_text())
+    client, name = MlflowClient(uri), Run.reopen(directory, exclusive=False).experiment.name
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+
+    def children() -> list[str]:
+        runs = client.search_runs([experiment.experiment_id], max_results=100)
+        return sorted(run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags)
+
+    before = children()
+    lost = next(run for run in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" in run.data.tags)
+    client.delete_run(lost.info.run_id)
+    (directory / "tracking.json").write_text(json.dumps({**state, "settled": False}))
+    result = CliRunner().invoke(main, ["run", str(file), "--run-dir", str(directory)])
+    assert result.exit_code == 0, result.output
+    assert children() == before
+    assert json.loads((directory / "tracking.json").read_text())["settled"]
+
+
 def test_a_dry_run_of_a_finished_run_says_so(file: Path, directory: Path) -> None:
     result = CliRunner().invoke(main, ["run", str(file), "--run-dir", str(directory), "--dry-run"])
     assert result.exit_code == 0, result.output

@@ -129,6 +129,15 @@ def test_a_kill_anywhere_leaves_one_parent_and_whole_children(directory, experim
     assert mended.data.metrics["fid"] == 50.0
 
 
+def test_it_knows_whether_all_was_delivered(directory, experiment, evaluations):
+    assert not Tracker.unsettled(directory)  # nothing was ever tracked
+    tracker = Tracker.open(TrackingConfig(), directory, experiment)
+    assert Tracker.unsettled(directory)  # what a kill would leave
+    tracker.sync(evaluations[:1])
+    tracker.close()
+    assert not Tracker.unsettled(directory)
+
+
 def test_how_it_ends(directory, experiment):
     def status():
         (parent,), _ = all_runs(own_uri(directory))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autogc.errors import RunDirectoryError
 from autogc.export import load_package, rescore_package
+from autogc.export.package import MANIFEST
 from autogc.files import read_json
 from autogc.pipeline.run import Run
 from autogc.pipeline.score import measured_package
@@ -15,10 +17,15 @@ from autogc.training import finetune
 def finetune_package(run: Run, package: str | Path, *, directory: str | Path | None = None) -> Path:
     """Train an exported subnet further with the run's data, losses and teacher, and write another package, scored on the test split.
 
-    Returns where. Continues where it was cut off. Raises MissingStageError where the run has no teacher or supernet yet.
+    Returns where. Continues where it was cut off. Raises MissingStageError where the run has no teacher or supernet yet, RunDirectoryError
+    where ``directory`` holds anything else.
     """
     package = Path(package)
     directory = Path(directory) if directory is not None else run.stage_directory("finetune") / package.resolve().name
+    if directory.resolve() == package.resolve():
+        raise RunDirectoryError(f"{directory} is the package to fine-tune itself; name another directory")
+    if directory.is_dir() and any(directory.iterdir()) and not any((directory / name).exists() for name in (MANIFEST, "checkpoints")):
+        raise RunDirectoryError(f"{directory} holds something that is no fine-tuning of a package; name a directory that is not there")
     finetune(
         run.experiment,
         run.stage_directory("teacher"),
