@@ -93,8 +93,8 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         losses=experiment.losses,
     )
     outcome = loop.run(trainer, worker, progress)
-    critic = trainer.discriminator.tensors()
+    weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
     if worker.leads:
-        write_successor(package, student, loop, outcome, how="trained from scratch")
+        write_successor(package, student, weights, loop, outcome, how="trained from scratch")
         finish(loop, outcome, worker, {DISCRIMINATOR: with_prefix_removed(critic, "net.")}, parameters=count_parameters(package.module))
     trainer.close()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from autogc.config.experiment import Experiment
 from autogc.data import PairedData
@@ -66,19 +66,33 @@ def finetune(
 
 
 def check_package_fits(package: Package, data: PairedData) -> None:
-    """Raise ConfigError where the package's generator takes other inputs than the dataset has."""
-    if package.input_shape[1] != data.input_channels:
+    """Raise ConfigError where the package is for inputs of another number of channels, or size, than the dataset has."""
+    taken, given = package.input_shape[1:], (data.input_channels, data.height, data.width)
+    if taken != given:
+        told = [f"{channels} channels of {height} x {width}" for channels, height, width in (taken, given)]
         raise ConfigError(
-            f"{package.directory} takes {package.input_shape[1]} input channels, but the dataset has {data.input_channels}: "
+            f"{package.directory} was made and costed for inputs of {told[0]}, but the dataset has {told[1]}: "
             "use the experiment that it was exported from"
         )
 
 
-def write_successor(package: Package, student: CompressedStudent, loop: Loop, outcome: Outcome, *, how: str) -> None:
-    """Write ``student`` as a successor of ``package`` to the loop's directory, which it replaces: ``finish`` comes after. Rank 0 only."""
-    module = copy.deepcopy(student.net).cpu().eval()
+def write_successor(
+    package: Package, student: CompressedStudent, weights: Mapping[str, Tensor], loop: Loop, outcome: Outcome, *, how: str
+) -> None:
+    """Write ``student`` as a successor of ``package`` to the loop's directory, beside its checkpoints: ``finish`` comes after. Rank 0 only.
+
+    ``weights`` are the student's in float32, as its engine gives them: in bf16 the student itself holds rounded ones.
+    """
+    module = copy.deepcopy(student.net).cpu().float().eval()
+    module.load_state_dict(with_prefix_removed(weights, "net."))
     provenance = {"training": {"how": how, "steps": loop.config.steps, "identity": loop.identity, "losses": outcome.history[-1]}}
-    write_like(package, module, loop.directory, scores={}, provenance=provenance)
+    beside = loop.directory.with_name(f".{loop.directory.name}.package")
+    write_like(package, module, beside, scores={}, provenance=provenance)
+    # Into the directory rather than in its place: a kill before ``result.json`` must find the checkpoints there.
+    loop.directory.mkdir(parents=True, exist_ok=True)
+    for path in sorted(beside.iterdir()):
+        path.replace(loop.directory / path.name)
+    beside.rmdir()
 
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
@@ -103,7 +117,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     outcome = loop.run(trainer, worker, progress)
     weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
     if worker.leads:
-        write_successor(package, student, loop, outcome, how="fine-tuned")
+        write_successor(package, student, weights, loop, outcome, how="fine-tuned")
         files = {ADAPTERS: with_prefix_removed(weights, "adapters."), DISCRIMINATOR: with_prefix_removed(critic, "net.")}
         finish(loop, outcome, worker, files, parameters=count_parameters(package.module))
     trainer.close()

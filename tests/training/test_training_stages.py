@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -266,9 +267,10 @@ def test_a_package_of_other_inputs_is_refused(stages: Path, tmp_path: Path) -> N
     from autogc.training.finetune import check_package_fits
 
     data = build_data(experiment)
-    data = dataclasses.replace(data, input_channels=data.input_channels + 1)
-    with pytest.raises(ConfigError, match="input channels"):
-        check_package_fits(package, data)
+    check_package_fits(package, data)
+    for change in ({"input_channels": data.input_channels + 1}, {"height": 2 * data.height}):
+        with pytest.raises(ConfigError, match="made and costed for inputs of"):
+            check_package_fits(package, dataclasses.replace(data, **change))
 
 
 @pytest.mark.parametrize(
@@ -285,3 +287,29 @@ def test_a_users_deepspeed_configuration_trains_the_supernet(deepspeed: dict[str
     moved = max(float((tensor - before[name]).abs().max()) for name, tensor in state.items())
     # Adam moves an element by at most about its rate a step: six steps of 2e-4, the last three decaying.
     assert 2e-4 < moved < 6 * 2e-4 * 1.5
+
+
+def test_a_kill_while_the_package_is_written_keeps_the_checkpoints(
+    experiment: Experiment, stages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*args: Any, **kwargs: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("autogc.training.finetune"), "finish", kill)
+        with pytest.raises(Killed):
+            STAGES["finetune"](experiment, stages, tmp_path / "cut", Silent())
+    assert newest_step(tmp_path / "cut") == 4
+    heard = Heard()
+    STAGES["finetune"](experiment, stages, tmp_path / "cut", heard)
+    assert heard.started[0][1:] == (6, 4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut"]
+    load_package(tmp_path / "cut")
+
+
+def test_in_bf16_the_float32_masters_are_what_is_written(stages: Path, tmp_path: Path) -> None:
+    """Latent weights that aren't compressed: those that were only rounded to bf16 would have 16 zero bits."""
+    brief = {**OPTIMIZATION, "steps": 2, "deepspeed": {"bf16": {"enabled": True}}}
+    STAGES["finetune"](make_experiment(finetune=brief), stages, tmp_path / "out", Silent())
+    bias = load_package(tmp_path / "out").module.get_parameter("head.conv.layer.bias").detach()
+    assert not torch.equal(bias, bias.bfloat16().float())
