@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import torch
 
 from autogc.config.experiment import SCORES, Experiment, SearchConfig
 from autogc.errors import ConfigError
@@ -55,8 +58,11 @@ def run_search(
     def make_evaluator() -> Evaluator:
         # Statistics of the real images, once for all workers.
         judge.provenance(data.validation, images=search.images)
+        if not search.gpus_per_trial and torch.cuda.is_available() and progress is not None:
+            progress.note("candidates are scored on the CPU; search.gpus_per_trial (0.25, say) has them scored on the GPU")
+        # A worker without a GPU can't even receive what lies on one; the judge sees to that itself.
         return CandidateEvaluator(
-            supernet=supernet,
+            supernet=copy.deepcopy(supernet).to("cpu"),
             judge=judge,
             split=data.validation,
             metrics=metrics,

@@ -119,3 +119,33 @@ class Simulation:
 def limit_at(costs: CostModel, cost: str, share: float) -> float:
     """Return the limit on ``cost`` that this share of the space meets."""
     return float(np.quantile(costs.costs_of(costs.draw(20_000, 0))[cost], share))
+
+
+class FakeSplit:
+    """Four noise images."""
+
+    name = "validation"
+
+    def __init__(self) -> None:
+        self.inputs = torch.randn(4, 4, 16, 24, generator=torch.Generator().manual_seed(0))
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+class FakeJudge:
+    """Scores a generator by the spread of its pixels."""
+
+    metrics = ("fid",)
+
+    def to(self, device: str) -> FakeJudge:
+        assert device == "cpu"
+        return self
+
+    def score(self, generate: Any, split: FakeSplit, *, metrics: tuple[str, ...], images: int | None, batch_size: int) -> dict[str, float]:
+        with torch.inference_mode():
+            made = generate(split.inputs[:images])
+        return {name: float(made.double().std()) * 100 for name in metrics}
+
+    def provenance(self, split: FakeSplit, images: int | None = None) -> dict[str, Any]:
+        return {"network": "fake", "images": images}

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from simulation import FakeJudge, FakeSplit
+
+from autogc.config.experiment import LatencyConfig
+from autogc.errors import MetricError
+from autogc.search.evaluator import CandidateEvaluator, Outcome, evaluate
+from autogc.supernet import Candidate, Space, Supernet
+
+
+def make(supernet: Supernet, **changed: Any) -> CandidateEvaluator:
+    args: dict[str, Any] = {
+        "supernet": supernet,
+        "judge": FakeJudge(),
+        "split": FakeSplit(),
+        "metrics": ("fid",),
+        "input_shape": (4, 16, 24),
+    }
+    return CandidateEvaluator(**{**args, "seed": 0, **changed})
+
+
+def test_a_b_a_gives_the_same_a_and_what_is_scored_is_the_extracted_subnet(supernet: Supernet, space: Space) -> None:
+    a, b = space.candidate(space.smallest()), space.candidate(space.largest())
+    evaluator = make(supernet)
+    first, other, again = (evaluate(evaluator, candidate) for candidate in (a, b, a))
+    assert first.state == "complete" and first.scores == again.scores != other.scores
+    with torch.no_grad():
+        image = supernet.extract(a).eval()(FakeSplit().inputs)
+    assert first.scores["fid"] == pytest.approx(float(image.double().std()) * 100)
+    assert first.seed == again.seed != other.seed
+    assert first.seed != make(supernet, seed=1).seed_of(a)
+    assert first.provenance == {"network": "fake", "images": None}
+
+
+def test_it_survives_pickling_and_scores_alike(supernet: Supernet, space: Space) -> None:
+    candidate = space.candidate(space.smallest())
+    evaluator = make(supernet, images=2)
+    copied = pickle.loads(pickle.dumps(evaluator))
+    assert evaluate(copied, candidate).scores == evaluate(evaluator, candidate).scores
+
+
+def test_latency_is_measured_only_where_it_is_wanted(supernet: Supernet, space: Space) -> None:
+    candidate = space.candidate(space.smallest())
+    assert evaluate(make(supernet), candidate).costs == {}
+    outcome = evaluate(make(supernet, latency=LatencyConfig(warmup=1, runs=3)), candidate)
+    assert outcome.costs["latency_ms"] > 0 and outcome.provenance["latency"]["runs"] == 3
+
+
+def test_an_outcome_is_json(supernet: Supernet, space: Space) -> None:
+    outcome = evaluate(make(supernet, latency=LatencyConfig(warmup=0, runs=2)), space.candidate(space.smallest()))
+    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (MetricError("NaN in 3 images"), "MetricError: NaN in 3 images"),
+        (RuntimeError("out of memory"), "RuntimeError: out of memory"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_a_candidate_can_cause_is_a_failed_evaluation(raised: Exception, reason: str) -> None:
+    outcome = evaluate(Raising(raised), Candidate({}))
+    assert (outcome.state, outcome.reason, outcome.scores) == ("failed", reason, {})
+
+
+def test_a_defect_is_not_hidden() -> None:
+    with pytest.raises(TypeError):
+        evaluate(Raising(TypeError("a defect")), Candidate({}))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_score_that_is_no_number_fails(value: float) -> None:
+    outcome = evaluate(Raising(None, fid=value), Candidate({}))
+    assert (outcome.state, outcome.reason, outcome.scores) == ("failed", f"MetricError: fid is {value}", {"miou": 0.5})
+
+
+class Raising:
+    def __init__(self, raised: Exception | None, *, fid: float = 0.0) -> None:
+        self.raised = raised
+        self.fid = fid
+
+    def seed_of(self, candidate: Candidate) -> int:
+        return len(candidate.choices)
+
+    def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+        if self.raised is not None:
+            raise self.raised
+        return {"fid": self.fid, "miou": 0.5}, {}, {}
