@@ -46,10 +46,10 @@ def print_report(report: Report, *, directory: Path) -> None:
         console.print(note, markup=False, style="dim")
     console.print(
         "\nNext:\n"
-        f"  autogc ui {directory}                                # the front and its pictures in the MLflow UI\n"
-        f"  autogc evaluate {report.chosen}    # score the fine-tuned subnet again\n"
-        f"  autogc export {directory} --pick smallest              # take another subnet of the front\n"
-        f"Pictures: {directory / 'report'}",
+        f"  autogc ui {directory}\n      the front and its pictures in the MLflow UI\n"
+        f"  autogc evaluate {report.chosen}\n      scores the fine-tuned subnet again\n"
+        f"  autogc export {directory} --pick smallest\n      takes another subnet of the front\n"
+        f"Report: {directory / 'report' / 'index.html'}",
         markup=False,
         soft_wrap=True,
     )

@@ -44,7 +44,7 @@ def command(space: Path, overrides: tuple[str, ...], run_dir: Path | None, until
     with working(Run.open, directory, experiment, address=address) as run:
         report = run_stages(run, until=until)
     if report is None:
-        click.echo(f"{until}: done, in {directory}. To go on: autogc run {space} --run-dir {directory}")
+        click.echo(f"{until}: done, in {directory}. To go on, type the same command without --until.")
         return
     from autogc.cli.report import print_report
 
