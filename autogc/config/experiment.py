@@ -71,9 +71,10 @@ class SupernetConfig(Optimization):
 
 
 class DimensionConfig(Section):
-    """Which values one dimension may take. Without ``stages`` (or ``groups``) it applies to all of them.
+    """Which values one dimension may take.
 
-    ``choices`` maps a stage (or channel group) name, or ``*`` for the rest, to the values allowed there.
+    ``choices`` maps patterns of stage (for ``width``: channel group) names, ``*`` for the rest, to the values allowed there; where none
+    matches, the dimension is not searched.
     """
 
     choices: dict[str, tuple[Any, ...]]

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from autogc.compression import DIMENSIONS
 from autogc.config.experiment import Component, Experiment
 from autogc.cost import CostModel, measure_latency
 from autogc.cost.latency import latency_device
 from autogc.data import DATASETS, PairedData, open_data
-from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
+from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError, nearest
 from autogc.losses import ADVERSARIAL
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
 from autogc.metrics.networks import Networks
@@ -61,6 +62,8 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     problems += found
     discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
     problems += found
+    if generator is not None:
+        problems += statistics_problems(generator)
     if generator is not None and discriminator is not None:
         problems += shape_problems(experiment, data, generator, discriminator)
     if problems:
@@ -98,7 +101,12 @@ def component_problems(experiment: Experiment) -> list[str]:
         ("scores.segmenter", SEGMENTERS, scores.segmenter, ("data", "seed")),
         ("search.sampler", SAMPLERS, experiment.search.sampler, ()),
     ]
-    return [
+    unknown = [
+        f"space.dimensions: no dimension named {name!r}: {nearest(name, DIMENSIONS)}"
+        for name in experiment.space.dimensions
+        if name not in DIMENSIONS
+    ]
+    return unknown + [
         f"{key}: {problem}"
         for key, registry, part, given in parts
         if part is not None
@@ -138,6 +146,18 @@ def score_problems(experiment: Experiment, data: PairedData) -> list[str]:
         if not data.class_names:
             found.append(f"search.objectives: miou needs labels, which the dataset {experiment.data.name!r} does not have")
     return found
+
+
+def statistics_problems(generator: nn.Module) -> list[str]:
+    """Refuse running statistics, which are the full width's: a narrower subnet would be scored with wrong ones."""
+    keeping = [name for name, part in generator.named_modules() if getattr(part, "running_mean", None) is not None]
+    if not keeping:
+        return []
+    named = ", ".join(keeping[:3]) + (" and others" if len(keeping) > 3 else "")
+    return [
+        f"generator: {named} keep running statistics, which autogc does not recalibrate for each subnet yet, so the search would score "
+        "subnets with wrong ones; instance norms without them work (norm: instance)"
+    ]
 
 
 def shape_problems(experiment: Experiment, data: PairedData, generator: nn.Module, discriminator: nn.Module) -> list[str]:

@@ -177,6 +177,9 @@ def _decision(name: str, sharing: Mapping[str, _Unit], supernet: Supernet) -> De
             label: Value = value if len(sharing) == 1 else ("full" if neutral else f"{dimension}:{value}")
             outcomes[label] = () if neutral else tuple((dimension, target, value) for target in unit.targets)
             costs[label] = _relative_cost(dimension, value)
+    if len(sharing) > 1 and not all(DIMENSIONS[dimension].neutral in unit.values for dimension, unit in sharing.items()):
+        # "none" beside a list of bits without 32 means that the bits decide, not that nothing does.
+        outcomes.pop("full", None)
     values = tuple(sorted(outcomes, key=lambda label: -costs[label]))
     if values == () or (len(values) == 1 and not outcomes[values[0]]):
         return None

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from autogc.supernet.attributes import FOLLOWING_INPUT, follow_input
 from autogc.supernet.candidate import Candidate
-from autogc.supernet.operators import ElasticConv2d, QuantizedInput, SeparableConv2d
+from autogc.supernet.operators import ElasticConv2d, QuantizedInput, SeparableConv2d, quantize_input
 
 if TYPE_CHECKING:
     from autogc.supernet.supernet import Supernet
@@ -27,7 +27,9 @@ def extract(supernet: Supernet, candidate: Candidate) -> nn.Module:
     with supernet.configured(candidate) as tensors:
         module = _copy_without_tensors(supernet.module)
     for part in module.modules():
-        part._forward_pre_hooks.clear()
+        for key, hook in list(part._forward_pre_hooks.items()):
+            if hook in (quantize_input, follow_input):
+                del part._forward_pre_hooks[key]
     for name, tensor in tensors.items():
         parent, _, leaf = name.rpartition(".")
         owner = module.get_submodule(parent)

@@ -11,11 +11,6 @@ from autogc.errors import ConfigError, nearest
 from autogc.supernet.groups import ChannelGroup, Discovery
 
 
-def output_axis(kind: str) -> int:
-    """Return the axis of a weight that its layer's output channels live on."""
-    return 1 if kind == "conv_transpose" else 0
-
-
 def l1(weight: Tensor) -> Tensor:
     """Sum of absolute weights of each slice along axis 0 (Li et al., Pruning Filters, ICLR 2017)."""
     return weight.abs().flatten(1).sum(1)
@@ -45,12 +40,11 @@ def class_importance(
     group: ChannelGroup, discovery: Discovery, tensors: Mapping[str, Tensor], *, score: Callable[[Tensor], Tensor] = l1
 ) -> Tensor:
     """Return the importance of each channel class of a group, shape ``(group.size,)``: its producers' scores, added up."""
-    kinds = {use.tensor: use.kind for use in discovery.uses if use.layer in group.producers}
+    output_axes = {use.tensor: 1 - use.contracted for use in discovery.uses if use.layer in group.producers}
     reference = next(iter(tensors.values()))
     total = torch.zeros(group.size, dtype=torch.float64, device=reference.device)
     for member in group.members:
-        kind = kinds.get(member.tensor)
-        if kind is None or member.axis != output_axis(kind):
+        if output_axes.get(member.tensor) != member.axis:
             continue
         weight = tensors[member.tensor].detach().double()
         scores = score(weight.movedim(member.axis, 0))

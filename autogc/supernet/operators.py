@@ -112,6 +112,12 @@ def quantize_activation(x: Tensor, bits: int) -> Tensor:
     return dimension.apply(x, bits)
 
 
+def quantize_input(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    """Forward pre-hook of a supernet's layers: read the input in as many bits as the active candidate says."""
+    bits = getattr(module, "activation_bits", None)
+    return None if bits is None else (quantize_activation(args[0], bits), *args[1:])
+
+
 class QuantizedInput(nn.Module):
     """A layer that reads its input in ``bits`` bits (dynamic range for each sample)."""
 

@@ -17,7 +17,7 @@ from autogc.supernet.candidate import Candidate, Value
 from autogc.supernet.discover import discover
 from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
 from autogc.supernet.importance import class_importance, criterion
-from autogc.supernet.operators import ElasticConv2d, quantize_activation
+from autogc.supernet.operators import ElasticConv2d, quantize_input
 from autogc.supernet.slices import Slicer, attributes_following
 from autogc.supernet.verify import verify as verify_discovery
 from autogc.supernet.watched import WatchedAxis
@@ -46,7 +46,7 @@ class Supernet(nn.Module):
         self._slicer = Slicer(_with_separable(discovery, module, self.sites))
         self._watched = {name: WatchedAxis(axis) for name, axis in discovery.watched.items()}
         for name in self.layers:
-            module.get_submodule(name).register_forward_pre_hook(_quantize_input)
+            module.get_submodule(name).register_forward_pre_hook(quantize_input)
 
     @classmethod
     def convert(
@@ -192,12 +192,6 @@ class Supernet(nn.Module):
         from autogc.supernet.extract import extract
 
         return extract(self, candidate)
-
-
-def _quantize_input(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-    """Forward pre-hook of every layer: read the input in as many bits as the active candidate says."""
-    bits = getattr(module, "activation_bits", None)
-    return None if bits is None else (quantize_activation(args[0], bits), *args[1:])
 
 
 def _store(found: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import nn
 
 from autogc.config.experiment import Experiment
 from autogc.data import PairedData
+from autogc.errors import CheckpointError
 from autogc.files import read_json, replacing, sha256_file, write_json
 from autogc.progress import Progress, Silent
 from autogc.supernet.candidate import Candidate
@@ -91,9 +93,16 @@ def load_supernet(experiment: Experiment, data: PairedData, supernet_directory: 
     directory = Path(supernet_directory)
     generator = build_generator(experiment, data)
     load_weights(generator, directory / ORIGIN, what="the generator")
-    supernet = _convert(experiment, data, generator, discovery=Discovery.from_json(read_json(directory / DISCOVERY)))
+    supernet = _convert(experiment, data, generator, discovery=_proven(directory / DISCOVERY))
     load_weights(supernet, directory / SUPERNET, what="the supernet")
     return supernet.eval().requires_grad_(False)
+
+
+def _proven(path: Path) -> Discovery:
+    try:
+        return Discovery.from_json(read_json(path))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is missing or damaged ({error}): remove {path.parent}, and the supernet is trained again") from error
 
 
 def load_adapters(experiment: Experiment, data: PairedData, supernet_directory: str | Path) -> FeatureAdapters:

@@ -203,6 +203,12 @@ def test_the_space_excludes_bits_beside_a_codebook(space: Space) -> None:
     assert not any(name.startswith("operator/tail") for name in decisions)
 
 
+def test_full_precision_is_a_choice_only_where_it_was_allowed(supernet: Supernet) -> None:
+    dimensions = {"weight_bits": {"choices": {"*": (8, 4)}}, "codebook": {"choices": {"*": ("none", 16)}}}
+    space = Space.build(SpaceConfig(stages=STAGES, dimensions=dimensions), supernet)
+    assert all(set(one.values) == {"weight_bits:8", "weight_bits:4", "codebook:16"} for one in space.decisions)
+
+
 def test_a_genotype_and_its_indices_are_the_same_thing(space: Space, supernet: Supernet) -> None:
     rng = random.Random(3)
     for _ in range(20):
