@@ -78,7 +78,7 @@ def front_figure(
     figure.update_layout(
         template="plotly_white",
         title={"text": series.title, "subtitle": {"text": "<br>".join([series.subtitle, *_lines(escape(series.judges))])}},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+        legend={"y": 1.0, "yanchor": "top", "x": 1.0, "xanchor": "right", "bgcolor": "rgba(255,255,255,0.9)"},
         hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": "monospace", "size": 11, "color": INK}},
         margin={"l": 80, "r": 30, "t": 130, "b": 70},
         font={"color": INK},
