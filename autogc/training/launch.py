@@ -53,7 +53,7 @@ def _cluster(address: str | None, workers: int) -> Iterator[None]:
             f"workers is {workers}, but this machine has {cores} cores: use at most {cores} workers, or the --address of a cluster"
         )
     try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError) as error:
         if address is None:
             raise

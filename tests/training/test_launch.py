@@ -61,7 +61,7 @@ def _refuse(config: Mapping[str, Any], worker: Worker, progress: Progress) -> No
 @pytest.fixture
 def cluster():
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
