@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -147,6 +148,16 @@ class TrackingConfig(Section):
     enabled: bool = True
     # The front's pictures are refreshed on the parent run after this many evaluations.
     refresh_every: Positive = 10
+
+    @field_validator("uri")
+    @classmethod
+    def _without_secrets(cls, uri: str | None) -> str | None:
+        if uri is not None and urlsplit(uri).password is not None:
+            raise ValueError(
+                "holds a password, which would be written to the run directory: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
+                "for a server, or the database's own password file, and leave it out here"
+            )
+        return uri
 
 
 class Experiment(Section):

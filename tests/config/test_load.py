@@ -96,6 +96,12 @@ def test_bad_overrides_are_told_beside_the_files_own_problems(file: Path) -> Non
     assert len(found) == 5
 
 
+def test_a_password_is_refused_and_not_repeated(file: Path) -> None:
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as failure:
+        load_experiment(file, overrides=["tracking.uri=http://me:hunter2@tracking.example:5000"])
+    assert "hunter2" not in str(failure.value)
+
+
 def test_numbers_without_a_point_are_numbers(file: Path) -> None:
     experiment = load_experiment(file, overrides=("data.args.rate=1e-4", "data.args.big=2E6", "data.args.word=e4"))
     assert experiment.data.args == {"rate": 1e-4, "big": 2e6, "word": "e4"}
