@@ -43,10 +43,10 @@ class Registry(Generic[T]):
             raise ConfigError(f"no {self.kind} named {name!r}: {nearest(name, self._builders)}")
         return self._builders[name]
 
-    def problems(self, name: str, args: Mapping[str, Any], *, given: tuple[str, ...] = ()) -> list[str]:
+    def problems(self, name: str, args: Mapping[str, Any], *, given: tuple[str, ...] = (), offered: tuple[str, ...] = ()) -> list[str]:
         """Return what is wrong with building ``name`` from ``args``; empty when nothing is.
 
-        ``given`` names the parameters that the caller supplies itself.
+        ``given`` names the parameters that the caller supplies itself; ``offered`` those that it supplies where ``args`` do not.
         """
         if name not in self._builders:
             return [f"no {self.kind} named {name!r}: {nearest(name, self._builders)}"]
@@ -54,14 +54,19 @@ class Registry(Generic[T]):
         open_names = [key for key in parameters if key not in given]
         found = [f"{self.kind} {name!r} takes no argument {key!r}: {nearest(key, open_names)}" for key in args if key not in open_names]
         for key in open_names:
-            if parameters[key].default is inspect.Parameter.empty and key not in args:
+            if parameters[key].default is inspect.Parameter.empty and key not in args and key not in offered:
                 found.append(f"{self.kind} {name!r} needs the argument {key!r}")
         return found
 
-    def build(self, name: str, args: Mapping[str, Any] | None = None, **given: Any) -> T:
-        """Build ``name`` with the file's ``args`` and the caller's own keyword arguments."""
+    def build(self, name: str, args: Mapping[str, Any] | None = None, *, offered: Mapping[str, Any] | None = None, **given: Any) -> T:
+        """Build ``name`` with the file's ``args`` and the caller's own keyword arguments.
+
+        What is ``offered`` goes to builders that have such a parameter, where ``args`` do not say it.
+        """
         args = dict(args or {})
-        found = self.problems(name, args, given=tuple(given))
+        found = self.problems(name, args, given=tuple(given), offered=tuple(offered or ()))
         if found:
             raise ConfigError(found)
-        return self._builders[name](**args, **given)
+        parameters = inspect.signature(self._builders[name]).parameters
+        taken = {key: value for key, value in (offered or {}).items() if key in parameters and key not in args}
+        return self._builders[name](**args, **taken, **given)

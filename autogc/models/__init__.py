@@ -2,5 +2,6 @@
 
 from autogc.models import patchgan, resnet  # noqa: F401  (registers)
 from autogc.models.registry import DISCRIMINATORS, GENERATORS
+from autogc.models.verdict import Verdict, as_verdict
 
-__all__ = ["DISCRIMINATORS", "GENERATORS"]
+__all__ = ["DISCRIMINATORS", "GENERATORS", "Verdict", "as_verdict"]
