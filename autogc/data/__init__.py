@@ -1,9 +1,10 @@
-"""Paired datasets: what a generator is given, what it should make of it, and the labels that mIoU needs."""
+"""Datasets: what a generator is given, the real pictures, and the labels that mIoU needs."""
 
 from autogc.data import folders, streets
+from autogc.data.dataset import Batch, Dataset, Split
 from autogc.data.opened import open_data
 from autogc.data.order import training_batches
-from autogc.data.paired import IGNORE_INDEX, Batch, PairedData, Samples, Split
 from autogc.data.registry import DATASETS
+from autogc.data.samples import IGNORE_INDEX, Samples
 
-__all__ = ["DATASETS", "IGNORE_INDEX", "Batch", "PairedData", "Samples", "Split", "folders", "open_data", "streets", "training_batches"]
+__all__ = ["DATASETS", "IGNORE_INDEX", "Batch", "Dataset", "Samples", "Split", "folders", "open_data", "streets", "training_batches"]

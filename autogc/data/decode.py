@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from autogc.data.paired import IGNORE_INDEX
+from autogc.data.samples import IGNORE_INDEX
 from autogc.errors import DataError
 
 # What Pillow raises for files that are cut off, of another kind, or too large to be meant.

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from autogc.data.dataset import Dataset, Split
 from autogc.data.decode import label_table, read_labels, read_photo
-from autogc.data.paired import IGNORE_INDEX, PairedData, Samples, Split
+from autogc.data.inputs import LabelInput, PictureInput
 from autogc.data.pairing import Pair, contents, find_pairs, in_threads
 from autogc.data.registry import DATASETS
+from autogc.data.samples import IGNORE_INDEX, Samples
 from autogc.errors import ConfigError, DataError
 from autogc.files import sha256_json
 from autogc.progress import Progress
@@ -44,7 +46,7 @@ def paired_folders(
     ignore_index: int | None = None,
     limit: int | None = None,
     seed: int,
-) -> PairedData:
+) -> Dataset:
     """Return pairs of images from folders under ``root``, which is relative to the current directory.
 
     ``train``, ``validation`` and ``test`` each name two folders, ``{input: FOLDER, target: FOLDER}``. With ``input_kind: labels`` the input
@@ -53,7 +55,7 @@ def paired_folders(
     entry for it or not. The generator sees one channel a class and one for unlabelled pixels. With ``input_kind: image`` the inputs are
     pictures. Everything is resized to ``height`` x ``width``; ``limit`` takes the first so many pairs of each split.
 
-    Raises ``ConfigError`` for arguments, ``DataError`` for folders that are missing, empty or unpaired; ``PairedData.check`` and the first
+    Raises ``ConfigError`` for arguments, ``DataError`` for folders that are missing, empty or unpaired; ``Dataset.check`` and the first
     use raise ``DataError`` for files that cannot be decoded and labels that no class has.
     """
     del seed  # The samples are what the files say.
@@ -88,18 +90,17 @@ def paired_folders(
         name: Split(
             name,
             names=[pair.stem for pair in found],
-            channels=channels,
+            input=PictureInput() if labels is None else LabelInput(channels),
             decode=partial(_decode_all, found, split=name, labels=labels, height=height, width=width),
         )
         for name, found in pairs.items()
     }
-    return PairedData(
+    return Dataset(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        input_channels=channels,
-        height=height,
-        width=width,
+        input_shape=(channels, height, width),
+        target_shape=(3, height, width),
         class_names=() if labels is None else labels.names,
         description=f"{base.name} {width}x{height} (images from folders)",
         fingerprint=sha256_json({"paired_folders": arguments, "files": {name: contents(found) for name, found in pairs.items()}}),

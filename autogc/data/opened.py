@@ -6,11 +6,11 @@ import json
 from functools import lru_cache
 
 from autogc.config.experiment import Component
-from autogc.data.paired import PairedData
+from autogc.data.dataset import Dataset
 from autogc.data.registry import DATASETS
 
 
-def open_data(component: Component, *, seed: int) -> PairedData:
+def open_data(component: Component, *, seed: int) -> Dataset:
     """Return the dataset that ``component`` names. Asked again for the same, it returns the same object, with what is decoded already.
 
     Raises ConfigError, or DataError for files that are not there.
@@ -20,5 +20,5 @@ def open_data(component: Component, *, seed: int) -> PairedData:
 
 # The stages of a run build their data one after the other; they all use one dataset.
 @lru_cache(maxsize=1)
-def _open(name: str, args: str, seed: int) -> PairedData:
+def _open(name: str, args: str, seed: int) -> Dataset:
     return DATASETS.build(name, json.loads(args), seed=seed)

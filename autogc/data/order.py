@@ -2,48 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from autogc.data.paired import Batch, Split
+from autogc.data.dataset import Batch, Split
+from autogc.data.samples import Pictures, Window
 from autogc.errors import ConfigError, DataError
 
 
-def training_batches(
-    split: Split, batch_size: int, seed: int, start_step: int = 0, rank: int = 0, workers: int = 1, augment_flip: bool = True
-) -> Iterator[Batch]:
+def training_batches(split: Split, batch_size: int, seed: int, start_step: int = 0, rank: int = 0, workers: int = 1) -> Iterator[Batch]:
     """Yield, without end, this rank's part of the batches of steps ``start_step``, ``start_step + 1``, ...
 
     ``batch_size`` counts the whole batch over all ``workers``, each of which takes ``batch_size / workers`` consecutive samples of it.
-    Each pass over the split has an order of its own; a batch may reach into the next pass, so no sample is left out. With ``augment_flip``
-    half of the samples are mirrored. Raises ``ConfigError`` when the workers cannot share a batch evenly.
+    Each pass over the split has an order of its own; a batch may reach into the next pass, so no sample is left out. Pictures that are not
+    paired with the inputs have an order of their own too. Half of the samples are mirrored where ``split.mirror``, and ``split.crop`` is
+    cut
+    out at random. Raises ``ConfigError`` when the workers cannot share a batch evenly.
     """
     if batch_size % workers:
         raise ConfigError(f"batch_size {batch_size} cannot be shared evenly by {workers} workers: choose a multiple of {workers}")
     if not len(split):
         raise DataError(f"the {split.name} split has no samples to train on")
-    return _batches(split, batch_size, seed, start_step, rank, workers, augment_flip)
+    return _batches(split, batch_size, seed, start_step, rank, workers)
 
 
-def _batches(split: Split, batch_size: int, seed: int, step: int, rank: int, workers: int, augment_flip: bool) -> Iterator[Batch]:
+def _batches(split: Split, batch_size: int, seed: int, step: int, rank: int, workers: int) -> Iterator[Batch]:
     share = batch_size // workers
-    orders: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    inputs = _Passes(len(split), seed, stream=0)
+    targets = inputs if split.paired else _Passes(len(split.load().targets), seed, stream=1)
     while True:
         first = step * batch_size + rank * share
-        places = [divmod(position, len(split)) for position in range(first, first + share)]
-        epochs = {epoch for epoch, _ in places}
-        orders = {epoch: orders.get(epoch) or _order(len(split), seed, epoch) for epoch in epochs}
-        batch = split.batch([int(orders[epoch][0][place]) for epoch, place in places])
-        if augment_flip:
-            batch = batch.flipped(torch.tensor([bool(orders[epoch][1][place]) for epoch, place in places]))
+        positions = range(first, first + share)
+        places, draws = inputs.at(positions)
+        target_places, target_draws = targets.at(positions)
+        windows = target_windows = None
+        if split.crop is not None:
+            samples, (height, width) = split.load(), split.crop
+            given = samples.inputs if samples.inputs is not None else samples.labels
+            small = (height // split.scale, width // split.scale)
+            windows = None if given is None and not split.paired else _windows(_or(given, samples.targets), places, draws, small)
+            target_windows = None if split.paired else _windows(samples.targets, target_places, target_draws, split.crop)
+        batch = split.batch(places, targets=target_places, windows=windows, target_windows=target_windows)
+        if split.mirror:
+            batch = batch.flipped(torch.from_numpy(draws[:, 0] < 0.5))
         yield batch
         step += 1
 
 
-def _order(samples: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of one pass and which of its samples are mirrored."""
-    generator = np.random.default_rng([seed, epoch])
-    order = generator.permutation(samples)
-    return order, generator.random(samples) < 0.5
+def _or(given: Pictures | None, otherwise: Pictures) -> Pictures:
+    return otherwise if given is None else given
+
+
+def _windows(pictures: Pictures, places: Sequence[int], draws: np.ndarray, size: tuple[int, int]) -> list[Window]:
+    """Return a window of ``size`` for each picture, wherever its draws (in [0, 1)) put it."""
+    found = []
+    for place, (_, down, right) in zip(places, draws, strict=True):
+        height, width = pictures[place].shape[-2:]
+        if height < size[0] or width < size[1]:
+            raise DataError(f"a training picture is {height} x {width} pixels, smaller than the crop of {size[0]} x {size[1]}")
+        found.append(Window(int(down * (height - size[0] + 1)), int(right * (width - size[1] + 1)), *size))
+    return found
+
+
+class _Passes:
+    """The order of each pass over ``count`` samples, and three numbers in [0, 1) for each sample in it: mirrored, and where it is cut."""
+
+    def __init__(self, count: int, seed: int, *, stream: int) -> None:
+        self._count = count
+        self._seed = [seed] if stream == 0 else [seed, stream]
+        self._made: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def at(self, positions: range) -> tuple[list[int], np.ndarray]:
+        """Return the samples at ``positions``, counted over all passes, and their draws (n, 3)."""
+        found = [divmod(position, self._count) for position in positions]
+        self._made = {number: self._made.get(number) or self._pass(number) for number in {number for number, _ in found}}
+        return [int(self._made[number][0][place]) for number, place in found], np.stack([self._made[n][1][:, place] for n, place in found])
+
+    def _pass(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        generator = np.random.default_rng([*self._seed, number])
+        return generator.permutation(self._count), generator.random((3, self._count))

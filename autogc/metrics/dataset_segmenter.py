@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autogc.data import PairedData, training_batches
+from autogc.data import Dataset, training_batches
 from autogc.errors import ConfigError, DivergenceError
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 from autogc.progress import Progress
@@ -42,7 +42,7 @@ class DatasetSegmenter(JudgeNetwork):
     over the picture of the two deeper levels, (N, 5 width).
     """
 
-    def __init__(self, data: PairedData, *, seed: int, steps: int, batch_size: int, width: int, learning_rate: float, threads: int) -> None:
+    def __init__(self, data: Dataset, *, seed: int, steps: int, batch_size: int, width: int, learning_rate: float, threads: int) -> None:
         super().__init__()
         classes = len(data.class_names)
         self.steps, self.batch_size, self.learning_rate, self.threads = steps, batch_size, learning_rate, threads
@@ -83,7 +83,7 @@ class DatasetSegmenter(JudgeNetwork):
     def segment(self, images: Tensor) -> Tensor:
         return self(images).argmax(1)
 
-    def fit(self, data: PairedData, *, seed: int, device: torch.device, progress: Progress) -> None:
+    def fit(self, data: Dataset, *, seed: int, device: torch.device, progress: Progress) -> None:
         """Train with cross-entropy and Adam, the rate rising over the first twentieth of the steps and falling linearly to zero.
 
         Raises ``DivergenceError`` when the loss stops being finite.
@@ -119,7 +119,7 @@ def dataset_segmenter(
     width: int = 16,
     learning_rate: float = 2e-2,
     threads: int = 1,
-    data: PairedData,
+    data: Dataset,
     seed: int,
 ) -> DatasetSegmenter:
     """Return a segmenter to be trained on ``data``; raises ``ConfigError`` when the dataset has no labels.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autogc.data import PairedData
+from autogc.data import Dataset
 from autogc.errors import CheckpointError, ConfigError
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 
@@ -188,7 +188,7 @@ class ESPNet(JudgeNetwork):
 
 @FEATURE_NETWORKS.register("espnet_camvid")
 @SEGMENTERS.register("espnet_camvid")
-def espnet_camvid(*, weights: str, data: PairedData, seed: int) -> ESPNet:
+def espnet_camvid(*, weights: str, data: Dataset, seed: int) -> ESPNet:
     """Return the published ESPNet(classes=12, p=2, q=8) with the weights in the file ``weights``.
 
     Raises ``ConfigError`` for a dataset with other classes than CamVid's eleven or a missing file, ``CheckpointError`` for a file that is

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from autogc.config.experiment import ScoresConfig
-from autogc.data import PairedData, Split
+from autogc.data import Dataset, Split
 from autogc.errors import MetricError
 from autogc.files import sha256_json
 from autogc.metrics import storage
@@ -38,7 +38,7 @@ class RealImages:
 class Judge:
     """Scores generators. It pickles with its networks and the reference statistics that it has, and needs no files then."""
 
-    def __init__(self, networks: Networks, *, data: PairedData, seed: int, device: torch.device, directory: Path | None) -> None:
+    def __init__(self, networks: Networks, *, data: Dataset, seed: int, device: torch.device, directory: Path | None) -> None:
         self.networks = networks
         self.device = device
         self.seed = seed
@@ -53,7 +53,7 @@ class Judge:
     def prepare(
         cls,
         scores: ScoresConfig,
-        data: PairedData,
+        data: Dataset,
         directory: Path,
         *,
         seed: int,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from autogc.config.experiment import ScoresConfig
-from autogc.data import PairedData
+from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork, Trainable
 from autogc.progress import Progress
@@ -22,7 +22,7 @@ class Networks:
     segmenter: JudgeNetwork | None
 
     @classmethod
-    def build(cls, scores: ScoresConfig, data: PairedData, *, seed: int) -> Networks:
+    def build(cls, scores: ScoresConfig, data: Dataset, *, seed: int) -> Networks:
         """Return the networks, untrained where autogc is to train them. Raises ``ConfigError`` with every problem."""
         problems = problems_of(scores, data)
         if problems:
@@ -40,7 +40,7 @@ class Networks:
             return (self.features,)
         return (self.features, self.segmenter)
 
-    def fit(self, data: PairedData, *, seed: int, device: torch.device, progress: Progress) -> None:
+    def fit(self, data: Dataset, *, seed: int, device: torch.device, progress: Progress) -> None:
         """Train what is to be trained."""
         for network in self.distinct:
             if isinstance(network, Trainable):
@@ -64,7 +64,7 @@ class Networks:
         }
 
 
-def problems_of(scores: ScoresConfig, data: PairedData) -> list[str]:
+def problems_of(scores: ScoresConfig, data: Dataset) -> list[str]:
     """Return what is wrong with judging ``data`` by ``scores``, before anything is built or trained; empty when nothing is."""
     given = ("data", "seed")
     problems = FEATURE_NETWORKS.problems(scores.feature_network.name, scores.feature_network.args, given=given)

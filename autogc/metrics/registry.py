@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from autogc.data import PairedData
+from autogc.data import Dataset
 from autogc.progress import Progress
 from autogc.registry import Registry
 
@@ -40,7 +40,7 @@ class JudgeNetwork(nn.Module):
 class Trainable(Protocol):
     """A judging network that autogc trains on the dataset before its first use."""
 
-    def fit(self, data: PairedData, *, seed: int, device: torch.device, progress: Progress) -> None:
+    def fit(self, data: Dataset, *, seed: int, device: torch.device, progress: Progress) -> None:
         """Train on ``data.train``; the result is a function of the data, the arguments and the seed."""
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from autogc.config.experiment import ScoresConfig
-from autogc.data import PairedData
+from autogc.data import Dataset
 from autogc.errors import CheckpointError, RunDirectoryError
 from autogc.files import read_json, replacing, replacing_directory, sha256_file, sha256_json, write_json
 from autogc.metrics.networks import Networks
@@ -21,7 +21,7 @@ FORMAT = 1
 RECORD = "judge.json"
 
 
-def settings_of(scores: ScoresConfig, data: PairedData, *, seed: int) -> dict[str, Any]:
+def settings_of(scores: ScoresConfig, data: Dataset, *, seed: int) -> dict[str, Any]:
     """Return everything that a judge is a function of."""
     return {
         "feature_network": scores.feature_network.model_dump(mode="json"),

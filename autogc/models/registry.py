@@ -12,6 +12,7 @@ from autogc.registry import Registry
 GENERATORS: Registry[nn.Module] = Registry("generator")
 
 # A discriminator maps images (N, in_channels, H, W) to realness logits of any shape, or to a ``Verdict``.
-# Its builder takes ``in_channels``, and is offered ``height`` and ``width`` of the images and ``domains``, how many domains the dataset has.
+# Its builder takes ``in_channels``, and is offered ``height`` and ``width`` of the images and ``domains``, how many domains the dataset
+# has.
 # A conditional one sees the input and the image, concatenated; that is the caller's doing.
 DISCRIMINATORS: Registry[nn.Module] = Registry("discriminator")

@@ -14,7 +14,7 @@ from autogc.compression import DIMENSIONS
 from autogc.config.experiment import Component, Experiment
 from autogc.cost import CostModel, measure_latency
 from autogc.cost.latency import latency_device
-from autogc.data import DATASETS, PairedData, open_data
+from autogc.data import DATASETS, Dataset, open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError, nearest
 from autogc.losses import ADVERSARIAL
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
@@ -39,7 +39,7 @@ Built = TypeVar("Built")
 class Checked:
     """What checking an experiment has built: the decoded data, a supernet with untrained weights, its space and costs."""
 
-    data: PairedData
+    data: Dataset
     supernet: Supernet
     space: Space
     costs: CostModel
@@ -137,7 +137,7 @@ def deepspeed_problems(experiment: Experiment) -> list[str]:
     return found
 
 
-def score_problems(experiment: Experiment, data: PairedData) -> list[str]:
+def score_problems(experiment: Experiment, data: Dataset) -> list[str]:
     """Return which objectives this data and these judges can't score."""
     found = []
     if "miou" in experiment.search.objectives:
@@ -160,7 +160,7 @@ def statistics_problems(generator: nn.Module) -> list[str]:
     ]
 
 
-def shape_problems(experiment: Experiment, data: PairedData, generator: nn.Module, discriminator: nn.Module) -> list[str]:
+def shape_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:
     """Run both networks once on an example; return what is wrong with what they make of it."""
     example = example_input(data)
     want = (1, data.target_channels, data.height, data.width)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from autogc.cost import CostModel
-    from autogc.data import PairedData
+    from autogc.data import Dataset
     from autogc.metrics import Judge
     from autogc.search import Evaluation
     from autogc.supernet.space import Space
@@ -141,7 +141,7 @@ class Run:
         return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
 
     @cached_property
-    def data(self) -> PairedData:
+    def data(self) -> Dataset:
         """The dataset, its splits decoded at their first use."""
         from autogc.data import open_data
 

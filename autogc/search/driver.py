@@ -20,7 +20,7 @@ from autogc.search.study import SearchStudy
 
 if TYPE_CHECKING:
     from autogc.cost import CostModel
-    from autogc.data import PairedData
+    from autogc.data import Dataset
     from autogc.metrics import Judge
     from autogc.supernet import Space, Supernet
 
@@ -32,7 +32,7 @@ def run_search(
     space: Space,
     costs: CostModel,
     judge: Judge,
-    data: PairedData,
+    data: Dataset,
     directory: str | Path,
     address: str | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from autogc.config.experiment import Experiment
-from autogc.data import PairedData
+from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.export import Package, load_package, write_like
 from autogc.files import sha256_file
@@ -65,7 +65,7 @@ def finetune(
     )
 
 
-def check_package_fits(package: Package, data: PairedData) -> None:
+def check_package_fits(package: Package, data: Dataset) -> None:
     """Raise ConfigError where the package is for inputs of another number of channels, or size, than the dataset has."""
     taken, given = package.input_shape[1:], (data.input_channels, data.height, data.width)
     if taken != given:
@@ -124,7 +124,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
 
 
 def _adapters(
-    experiment: Experiment, data: PairedData, package: Package, teacher: nn.Module, supernet_directory: Path, progress: Progress
+    experiment: Experiment, data: Dataset, package: Package, teacher: nn.Module, supernet_directory: Path, progress: Progress
 ) -> FeatureAdapters:
     """The supernet's maps, narrowed to the channels that the subnet has; fresh ones where there is no supernet."""
     layers = experiment.losses.distillation_layers

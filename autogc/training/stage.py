@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autogc import __version__
 from autogc.config.experiment import Experiment, Optimization
-from autogc.data import PairedData, open_data
+from autogc.data import Dataset, open_data
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json, sha256_json, write_json
 from autogc.models import DISCRIMINATORS, GENERATORS
@@ -31,32 +31,32 @@ HISTORY = "history.json"
 WITHOUT_EFFECT = ("checkpoint_every", "log_every")
 
 
-def build_data(experiment: Experiment) -> PairedData:
+def build_data(experiment: Experiment) -> Dataset:
     """Build the experiment's dataset."""
     return open_data(experiment.data, seed=experiment.seed)
 
 
-def build_generator(experiment: Experiment, data: PairedData) -> nn.Module:
+def build_generator(experiment: Experiment, data: Dataset) -> nn.Module:
     """Build the generator with fresh weights, a function of the experiment's seed."""
     component = experiment.generator
     with seeded(experiment.seed, "generator"):
         return GENERATORS.build(component.name, component.args, in_channels=data.input_channels, out_channels=data.target_channels)
 
 
-def build_discriminator(experiment: Experiment, data: PairedData) -> nn.Module:
+def build_discriminator(experiment: Experiment, data: Dataset) -> nn.Module:
     """Build the discriminator, which sees input and image, with fresh weights, a function of the experiment's seed."""
     component = experiment.discriminator
     with seeded(experiment.seed, "discriminator"):
         return DISCRIMINATORS.build(component.name, component.args, in_channels=data.input_channels + data.target_channels)
 
 
-def example_input(data: PairedData) -> Tensor:
+def example_input(data: Dataset) -> Tensor:
     """Return an input (1, C, H, W) in [-1, 1] of the dataset's shape, noise that is always the same."""
     generator = torch.Generator().manual_seed(0)
     return torch.rand(1, data.input_channels, data.height, data.width, generator=generator) * 2 - 1
 
 
-def identity(experiment: Experiment, config: Optimization, data: PairedData, **inputs: Any) -> str:
+def identity(experiment: Experiment, config: Optimization, data: Dataset, **inputs: Any) -> str:
     """Return a hash of everything that decides a training's result; ``inputs`` are those of the stage alone, JSON-ready."""
     return sha256_json(
         {

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from autogc.config.experiment import Experiment
-from autogc.data import PairedData
+from autogc.data import Dataset
 from autogc.errors import CheckpointError
 from autogc.files import read_json, replacing, sha256_file, write_json
 from autogc.progress import Progress, Silent
@@ -83,12 +83,12 @@ def train_supernet(
     )
 
 
-def build_supernet(experiment: Experiment, data: PairedData, teacher_directory: str | Path) -> Supernet:
+def build_supernet(experiment: Experiment, data: Dataset, teacher_directory: str | Path) -> Supernet:
     """Convert the trained teacher to the supernet that training starts from. Raises CheckpointError, ConversionError."""
     return _convert(experiment, data, load_teacher(experiment, data, teacher_directory))
 
 
-def load_supernet(experiment: Experiment, data: PairedData, supernet_directory: str | Path) -> Supernet:
+def load_supernet(experiment: Experiment, data: Dataset, supernet_directory: str | Path) -> Supernet:
     """Return the trained supernet, in evaluation mode, with its parameters fixed. Raises CheckpointError."""
     directory = Path(supernet_directory)
     generator = build_generator(experiment, data)
@@ -105,7 +105,7 @@ def _proven(path: Path) -> Discovery:
         raise CheckpointError(f"{path} is missing or damaged ({error}): remove {path.parent}, and the supernet is trained again") from error
 
 
-def load_adapters(experiment: Experiment, data: PairedData, supernet_directory: str | Path) -> FeatureAdapters:
+def load_adapters(experiment: Experiment, data: Dataset, supernet_directory: str | Path) -> FeatureAdapters:
     """Return the trained maps from the supernet's features, at full width, to the teacher's. Raises CheckpointError."""
     generator = build_generator(experiment, data)
     adapters = _adapters(experiment, data, generator)
@@ -113,7 +113,7 @@ def load_adapters(experiment: Experiment, data: PairedData, supernet_directory: 
     return adapters
 
 
-def _convert(experiment: Experiment, data: PairedData, generator: nn.Module, *, discovery: Discovery | None = None) -> Supernet:
+def _convert(experiment: Experiment, data: Dataset, generator: nn.Module, *, discovery: Discovery | None = None) -> Supernet:
     with seeded(experiment.seed, "convert"):
         supernet = Supernet.convert(
             generator,
@@ -126,14 +126,14 @@ def _convert(experiment: Experiment, data: PairedData, generator: nn.Module, *, 
     return supernet.requires_grad_(True)
 
 
-def _adapters(experiment: Experiment, data: PairedData, generator: nn.Module) -> FeatureAdapters:
+def _adapters(experiment: Experiment, data: Dataset, generator: nn.Module) -> FeatureAdapters:
     channels = feature_channels(generator, example_input(data), experiment.losses.distillation_layers)
     with seeded(experiment.seed, "adapters"):
         return FeatureAdapters(channels, channels)
 
 
 @torch.no_grad()
-def _matched_adapters(experiment: Experiment, data: PairedData, teacher: nn.Module, supernet: Supernet) -> FeatureAdapters:
+def _matched_adapters(experiment: Experiment, data: Dataset, teacher: nn.Module, supernet: Supernet) -> FeatureAdapters:
     adapters, example = _adapters(experiment, data, teacher), example_input(data)
     _, features = supernet.eval().forward_with_features(example, Candidate({}))
     adapters.match(features, run_with_features(teacher, example, supernet.watch)[1])

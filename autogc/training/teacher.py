@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from autogc.config.experiment import Experiment, Optimization
-from autogc.data import PairedData
+from autogc.data import Dataset
 from autogc.files import sha256_file
 from autogc.progress import Progress, Silent
 from autogc.training.engine import Engine
@@ -56,14 +56,14 @@ def train_teacher(experiment: Experiment, directory: str | Path, *, address: str
     )
 
 
-def load_teacher(experiment: Experiment, data: PairedData, directory: str | Path) -> nn.Module:
+def load_teacher(experiment: Experiment, data: Dataset, directory: str | Path) -> nn.Module:
     """Return the trained generator, in evaluation mode, with its parameters fixed. Raises CheckpointError."""
     generator = build_generator(experiment, data)
     load_weights(generator, Path(directory) / GENERATOR, what="the generator")
     return generator.eval().requires_grad_(False)
 
 
-def load_discriminator(experiment: Experiment, data: PairedData, path: str | Path) -> nn.Module:
+def load_discriminator(experiment: Experiment, data: Dataset, path: str | Path) -> nn.Module:
     """Return a trained discriminator, ready to be trained further (GAN Compression, "inheriting the teacher discriminator")."""
     discriminator = build_discriminator(experiment, data)
     load_weights(discriminator, path, what="the discriminator")
@@ -75,7 +75,7 @@ def train_plain(
     discriminator: nn.Module,
     experiment: Experiment,
     config: Optimization,
-    data: PairedData,
+    data: Dataset,
     directory: Path,
     *,
     name: str,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from autogc.data import DATASETS, PairedData
+from autogc.data import DATASETS, Dataset
 
 SPLITS = ("train", "validation", "test")
 
@@ -46,7 +46,7 @@ def made(request, tmp_path):
 
 
 def test_batches_have_the_promised_shapes_types_and_ranges(made):
-    data: PairedData = made[2]
+    data: Dataset = made[2]
     assert [split.name for split in data.splits] == list(SPLITS)
     for split in data.splits:
         batch = split.batch(slice(0, 2))

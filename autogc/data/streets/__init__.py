@@ -6,8 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from autogc.data.paired import PairedData, Samples, Split
+from autogc.data.dataset import Dataset, Split
+from autogc.data.inputs import LabelInput
 from autogc.data.registry import DATASETS
+from autogc.data.samples import Samples
 from autogc.data.streets.canvas import Canvas
 from autogc.data.streets.figures import paint_figures
 from autogc.data.streets.ground import paint_buildings, paint_ground, paint_sky
@@ -49,7 +51,7 @@ def _draw_all(split: str, samples: int, seed: int, height: int, width: int, prog
 
 
 @DATASETS.register("streets")
-def streets(*, height: int = 64, width: int = 64, train: int = 512, validation: int = 128, test: int = 128, seed: int) -> PairedData:
+def streets(*, height: int = 64, width: int = 64, train: int = 512, validation: int = 128, test: int = 128, seed: int) -> Dataset:
     """Return synthetic street scenes: from the one-hot label map to the picture.
 
     ``train``, ``validation`` and ``test`` are sample counts. Raises ``ConfigError`` for sizes that nothing can be drawn at.
@@ -67,18 +69,17 @@ def streets(*, height: int = 64, width: int = 64, train: int = 512, validation: 
         name: Split(
             name,
             names=[f"{name}-{index:05d}" for index in range(count)],
-            channels=len(CLASSES),
+            input=LabelInput(len(CLASSES)),
             decode=partial(_draw_all, name, count, seed, height, width),
         )
         for name, count in counts.items()
     }
-    return PairedData(
+    return Dataset(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        input_channels=len(CLASSES),
-        height=height,
-        width=width,
+        input_shape=(len(CLASSES), height, width),
+        target_shape=(3, height, width),
         class_names=CLASSES,
         description=f"synthetic streets {width}x{height} (drawn by autogc, seed {seed}; not photographs)",
         fingerprint=sha256_json({"streets": DRAWING, "height": height, "width": width, "seed": seed, **counts}),
