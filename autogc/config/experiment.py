@@ -69,6 +69,8 @@ class SupernetConfig(Optimization):
     decompose: tuple[str, ...] = ()
     # How channels are ordered before training, most important first.
     importance: str = "l1"
+    # Training inputs over which running statistics (batch norm) are taken anew for every subnet that is scored, drawn or exported.
+    calibration_images: Positive = 128
 
 
 class DimensionConfig(Section):

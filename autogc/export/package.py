@@ -80,16 +80,18 @@ def write_package(
     scores: Mapping[str, float],
     experiment: Mapping[str, Any],
     provenance: Mapping[str, Any],
+    statistics: Mapping[str, Tensor] | None = None,
 ) -> Package:
     """Extract a subnet and write it to ``directory``, whole or not at all; return what was written, read back.
 
     ``generator`` names the builder of the full generator, with ``in_channels`` and ``out_channels`` among its args; ``input_shape`` is the
     (1, C, H, W) that ``costs`` were counted at; ``provenance`` says how ``scores`` were taken.
+    ``statistics`` are the subnet's own running statistics (``Supernet.calibrate``); without them it has slices of the supernet's.
 
     Raises CandidateError for a candidate that is not the supernet's, CheckpointError for a module that plain data can't describe.
     """
     supernet.check(candidate)
-    module = supernet.extract(candidate).cpu()
+    module = supernet.extract(candidate, statistics).cpu()
     return _write(
         Path(directory),
         module,

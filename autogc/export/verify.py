@@ -13,6 +13,7 @@ from autogc.cost import fvcore_macs
 from autogc.errors import CheckpointError
 from autogc.export.package import load_package, unpack_weights
 from autogc.export.tensors import named_tensors
+from autogc.supernet.statistics import statistics_of
 from autogc.supernet.supernet import Supernet
 
 # Images are in [-1, 1]: far below one step of 8-bit colour (2 / 255).
@@ -23,8 +24,9 @@ def verify_package(directory: str | Path, example: Tensor, *, supernet: Supernet
     """Read a package back and compare what it says with what it is; return the figures.
 
     MACs must equal fvcore's count, parameters the module's own, ``storage_bytes`` the size of ``packed.safetensors``, exactly;
-    packed and plain weights must be the same bits; with ``supernet``, the images for ``example`` (N, C, H, W) at most 1e-5 apart.
-    Both run on the example's device, where the supernet must be. MACs are those of one image: the first of ``example``.
+    packed and plain weights must be the same bits; with ``supernet``, the images for ``example`` (N, C, H, W) at most 1e-5 apart
+    from those of its subnet with the package's running statistics. Both run on the example's device, where the supernet must be. MACs
+    are those of one image: the first of ``example``.
 
     Raises CheckpointError with every mismatch.
     """
@@ -68,7 +70,7 @@ def _difference(module: torch.nn.Module, supernet: Supernet, candidate: Any, exa
         # Full float32 on GPUs, where TF32's 10 bits would drown what is looked for.
         with torch.inference_mode(), torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
             images = []
-            for generate in (module, partial(supernet, candidate=candidate)):
+            for generate in (module, partial(supernet, candidate=candidate, statistics=statistics_of(module))):
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(0)  # generators that draw noise draw the same
                     images.append(generate(example))

@@ -62,8 +62,6 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     problems += found
     discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
     problems += found
-    if generator is not None:
-        problems += statistics_problems(generator)
     if generator is not None and discriminator is not None:
         problems += shape_problems(experiment, data, generator, discriminator)
     if problems:
@@ -146,18 +144,6 @@ def score_problems(experiment: Experiment, data: Dataset) -> list[str]:
         if not data.class_names:
             found.append(f"search.objectives: miou needs labels, which the dataset {experiment.data.name!r} does not have")
     return found
-
-
-def statistics_problems(generator: nn.Module) -> list[str]:
-    """Refuse running statistics, which are the full width's: a narrower subnet would be scored with wrong ones."""
-    keeping = [name for name, part in generator.named_modules() if getattr(part, "running_mean", None) is not None]
-    if not keeping:
-        return []
-    named = ", ".join(keeping[:3]) + (" and others" if len(keeping) > 3 else "")
-    return [
-        f"generator: {named} keep running statistics, which autogc does not recalibrate for each subnet yet, so the search would score "
-        "subnets with wrong ones; instance norms without them work (norm: instance)"
-    ]
 
 
 def shape_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:

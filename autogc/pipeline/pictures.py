@@ -53,8 +53,8 @@ def draw_grid(
 
 
 def subnet(run: Run, candidate: Candidate) -> Callable[[Tensor], Tensor]:
-    """Return the function that makes images with a subnet, extracted from the supernet."""
-    return generating(run.supernet.extract(candidate), run.device)
+    """Return the function that makes images with a subnet out of the supernet."""
+    return generating(run.subnet(candidate), run.device)
 
 
 def teacher_on_validation(run: Run) -> SubnetRow:

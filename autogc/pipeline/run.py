@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from autogc.data import Dataset
     from autogc.metrics import Judge
     from autogc.search import Evaluation
+    from autogc.supernet.candidate import Candidate
     from autogc.supernet.space import Space
     from autogc.supernet.supernet import Supernet
     from autogc.tracking import Tracker
@@ -188,6 +189,19 @@ class Run:
         from autogc.cost import CostModel
 
         return CostModel(self.supernet, self.space)
+
+    @cached_property
+    def calibration(self) -> tuple[torch.Tensor, ...]:
+        """The inputs over which every subnet's running statistics are taken; none where it keeps no statistics."""
+        from autogc.search import calibration_batches
+
+        return calibration_batches(self.experiment, self.data, self.supernet)
+
+    def subnet(self, candidate: Candidate) -> nn.Module:
+        """Return a candidate's subnet as the search scores it: extracted from the supernet, calibrated, on this run's device."""
+        from autogc.supernet.statistics import recalibrate
+
+        return recalibrate(self.supernet.extract(candidate).to(self.device), self.calibration)
 
     @property
     def tracker(self) -> Tracker:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autogc.search.calibration import calibration_batches
     from autogc.search.driver import run_search
     from autogc.search.evaluator import CandidateEvaluator, Evaluator
     from autogc.search.feasibility import check_feasible
@@ -23,6 +24,7 @@ _HOMES = {
     "Proposal": "study",
     "SAMPLERS": "samplers",
     "SearchStudy": "study",
+    "calibration_batches": "calibration",
     "check_feasible": "feasibility",
     "front": "pareto",
     "hypervolume": "pareto",
@@ -40,6 +42,7 @@ __all__ = [
     "Ledger",
     "Proposal",
     "SearchStudy",
+    "calibration_batches",
     "check_feasible",
     "front",
     "hypervolume",

@@ -12,6 +12,7 @@ import torch
 from autogc.config.experiment import SCORES, Experiment, SearchConfig
 from autogc.errors import ConfigError
 from autogc.progress import Progress, Silent
+from autogc.search.calibration import calibration_batches
 from autogc.search.evaluator import CandidateEvaluator, Evaluator
 from autogc.search.feasibility import MEASURED, check_feasible
 from autogc.search.ledger import Evaluation, Ledger
@@ -70,6 +71,7 @@ def run_search(
             seed=experiment.seed,
             images=search.images,
             batch_size=search.batch_size,
+            calibration=calibration_batches(experiment, data, supernet),
             latency=experiment.scores.latency if measured else None,
             device="cuda" if search.gpus_per_trial else "cpu",
             threads=max(1, int(search.cpus_per_trial)),

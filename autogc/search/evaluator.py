@@ -6,15 +6,18 @@ import hashlib
 import math
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
+from torch import Tensor
 
 from autogc.config.experiment import LatencyConfig
 from autogc.errors import AutogcError, MetricError
 from autogc.supernet.candidate import Candidate
+from autogc.supernet.statistics import recalibrate
 
 if TYPE_CHECKING:
     from autogc.data import Split
@@ -97,7 +100,8 @@ class CandidateEvaluator:
     """Scores a candidate's subnet on the first ``images`` samples of ``split``, as the judge does everything.
 
     The same candidate gives the same scores whatever was evaluated before it and wherever: the subnet is a plain module of its own,
-    random numbers are seeded from its hash, and ``threads`` is fixed. ``latency`` is given where latency is an objective or a
+    random numbers are seeded from its hash, and ``threads`` is fixed. Its running statistics, where it keeps any, are taken over
+    ``calibration`` (batches of inputs), never from the candidate before. ``latency`` is given where latency is an objective or a
     constraint; candidates evaluated side by side on one machine then slow each other, so search with ``concurrent: 1`` for it.
     """
 
@@ -112,6 +116,7 @@ class CandidateEvaluator:
         seed: int,
         images: int | None = None,
         batch_size: int = 16,
+        calibration: Sequence[Tensor] = (),
         latency: LatencyConfig | None = None,
         device: str = "cpu",
         threads: int = 1,
@@ -124,6 +129,7 @@ class CandidateEvaluator:
         self._seed = seed
         self._images = images
         self._batch_size = batch_size
+        self._calibration = tuple(calibration)
         self._latency = latency
         self._device = device
         self._threads = threads
@@ -137,7 +143,7 @@ class CandidateEvaluator:
         torch.set_num_threads(self._threads)
         torch.manual_seed(self.seed_of(candidate))
         judge = self._judge.to(self._device)
-        subnet = self._supernet.extract(candidate).to(self._device).eval()
+        subnet = recalibrate(self._supernet.extract(candidate).to(self._device), self._calibration)
         scores = judge.score(subnet, self._split, metrics=self._metrics, images=self._images, batch_size=self._batch_size)
         provenance = judge.provenance(self._split, images=self._images)
         costs: dict[str, float] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def extract(supernet: Supernet, candidate: Candidate) -> nn.Module:
+def extract(supernet: Supernet, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> nn.Module:
     """Copy the module tree with the subnet's tensors, then replace what only the supernet needs.
 
     The tree is copied without its weights: those of a supernet are many times a subnet's.
     """
-    with supernet.configured(candidate) as tensors:
+    with supernet.configured(candidate, statistics) as tensors:
         module = _copy_without_tensors(supernet.module)
     for part in module.modules():
         for key, hook in list(part._forward_pre_hooks.items()):

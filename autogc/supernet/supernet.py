@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatch
 
@@ -19,6 +19,7 @@ from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
 from autogc.supernet.importance import class_importance, criterion
 from autogc.supernet.operators import ElasticConv2d, quantize_input
 from autogc.supernet.slices import Slicer, attributes_following
+from autogc.supernet.statistics import keeps_statistics, recalibrate, statistics_of
 from autogc.supernet.verify import verify as verify_discovery
 from autogc.supernet.watched import WatchedAxis
 
@@ -116,10 +117,23 @@ class Supernet(nn.Module):
         found = {name: candidate.get(name, layer) for name in WEIGHT_DIMENSIONS}
         return {name: value for name, value in found.items() if value is not None}
 
-    def materialize(self, candidate: Candidate) -> dict[str, Tensor]:
+    @property
+    def has_statistics(self) -> bool:
+        """Whether norm layers keep running statistics, so that a subnet must be calibrated before it is used in evaluation mode."""
+        return any(keeps_statistics(part) for part in self.module.modules())
+
+    def calibrate(self, candidate: Candidate, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+        """Return a subnet's running statistics over all ``batches`` (N, C, H, W): buffers by name, narrow where the subnet is.
+
+        Nothing here changes. Without norm layers that keep any, the result is empty and no batch is asked for.
+        """
+        return statistics_of(recalibrate(self.extract(candidate), batches)) if self.has_statistics else {}
+
+    def materialize(self, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Return the subnet's parameters and buffers by name: sliced, then compressed, straight-through to the supernet's.
 
-        Buffers are copies, so that a subnet in training mode leaves the supernet's statistics alone.
+        ``statistics`` are what ``calibrate`` gave; without them the subnet has slices of the supernet's. Buffers are copies, so that a
+        subnet in training mode leaves the supernet's statistics alone.
         """
         buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
         tensors = self._slicer.slice({**dict(self.module.named_parameters()), **buffers}, self.kept(candidate))
@@ -128,11 +142,18 @@ class Supernet(nn.Module):
             if values:
                 for name in self.weights_of(layer, candidate.get("operator", layer, "dense")):
                     tensors[name] = compress(tensors[name], values)
+        for name, buffer in (statistics or {}).items():
+            if name not in buffers or tensors[name].shape != buffer.shape:
+                found = tuple(tensors[name].shape) if name in buffers else "no such buffer"
+                raise CandidateError(
+                    f"statistics of {name!r} have shape {tuple(buffer.shape)}, the subnet has {found}: of another candidate?"
+                )
+            tensors[name] = buffer.to(tensors[name], copy=True)
         return tensors
 
-    def forward(self, x: Tensor, candidate: Candidate) -> Tensor:
-        """Run a subnet: images (N, C, H, W) to images."""
-        with self.configured(candidate) as tensors:
+    def forward(self, x: Tensor, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Run a subnet: images (N, C, H, W) to images. ``statistics`` are what ``calibrate`` gave."""
+        with self.configured(candidate, statistics) as tensors:
             y: Tensor = functional_call(self.module, tensors, (x,))
         return y
 
@@ -151,9 +172,9 @@ class Supernet(nn.Module):
         return self._watched[name].index(self.kept(candidate))
 
     @contextmanager
-    def configured(self, candidate: Candidate) -> Iterator[dict[str, Tensor]]:
+    def configured(self, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> Iterator[dict[str, Tensor]]:
         """Set what modules hold besides tensors to the candidate's, for one call."""
-        tensors = self.materialize(candidate)
+        tensors = self.materialize(candidate, statistics)
         try:
             for site in self.sites:
                 self.module.get_submodule(site).operator = candidate.get("operator", site, "dense")  # type: ignore[assignment]
@@ -187,11 +208,14 @@ class Supernet(nn.Module):
             if len(slots := [n for n in self.values_of(layer, candidate) if DIMENSIONS[n].slot == "weight_format"]) > 1:
                 raise CandidateError(f"{' and '.join(slots)} exclude each other, both are given for {layer!r}")
 
-    def extract(self, candidate: Candidate) -> nn.Module:
-        """Return the subnet as a plain module of its own: really smaller, weights compressed, in evaluation mode."""
+    def extract(self, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> nn.Module:
+        """Return the subnet as a plain module of its own: really smaller, weights compressed, in evaluation mode.
+
+        ``statistics`` are what ``calibrate`` gave; without them its norm layers have slices of the supernet's.
+        """
         from autogc.supernet.extract import extract
 
-        return extract(self, candidate)
+        return extract(self, candidate, statistics)
 
 
 def _store(found: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]

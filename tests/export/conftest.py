@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,9 @@ def space(supernet: Supernet) -> Space:
     return Space.build(SpaceConfig.model_validate({"stages": STAGES, "dimensions": DIMENSIONS}), supernet)
 
 
-def export(supernet: Supernet, norm: str, candidate: Candidate, directory: Path) -> Package:
+def export(
+    supernet: Supernet, norm: str, candidate: Candidate, directory: Path, statistics: Mapping[str, torch.Tensor] | None = None
+) -> Package:
     return write_package(
         directory,
         supernet=supernet,
@@ -68,13 +70,14 @@ def export(supernet: Supernet, norm: str, candidate: Candidate, directory: Path)
         scores={"fid": 12.5, "miou": 0.25},
         experiment={"name": "a test"},
         provenance={"network": "none, a test"},
+        statistics=statistics,
     )
 
 
 @pytest.fixture
-def exported(supernet: Supernet, norm: str, tmp_path: Path) -> Callable[[Candidate], Package]:
-    """Exports a candidate."""
-    return lambda candidate: export(supernet, norm, candidate, tmp_path / "exported")
+def exported(supernet: Supernet, norm: str, tmp_path: Path) -> Callable[..., Package]:
+    """Exports a candidate, with ``statistics`` where they are given."""
+    return lambda candidate, **given: export(supernet, norm, candidate, tmp_path / "exported", **given)
 
 
 @pytest.fixture(scope="session")

@@ -177,3 +177,14 @@ def test_verification_finds_a_wrong_cost_and_a_wrong_picture(package: Package, s
     other = write_like(package, package.module, tmp_path / "other", scores={}, provenance={})
     with pytest.raises(CheckpointError, match="from the supernet's subnet"):
         verify_package(other.directory, EXAMPLE, supernet=supernet)
+
+
+def test_a_package_has_the_statistics_that_it_was_given(
+    supernet: Supernet, space: Space, norm: str, exported: Callable[..., Package]
+) -> None:
+    candidate = space.candidate(space.smallest())
+    statistics = supernet.calibrate(candidate, [torch.randn(3, 4, 16, 24), torch.randn(3, 4, 16, 24)])
+    package = exported(candidate, statistics=statistics)
+    assert bool(statistics) == (norm == "batch")
+    assert all(torch.equal(package.module.get_buffer(name), value) for name, value in statistics.items())
+    assert verify_package(package.directory, EXAMPLE, supernet=supernet)["largest_difference"] <= 1e-5

@@ -15,7 +15,6 @@ BAD: list[tuple[str, type[AutogcError], str]] = [
     ("generator.name=resnt", ConfigError, "generator: no generator named 'resnt': did you mean 'resnet'"),
     ("generator.args.base_channels=-4", ConfigError, "generator: 'resnet' can't be built"),
     ("generator.args.norm=layer", ConfigError, "generator:"),
-    ("generator.args.norm=batch", ConfigError, "keep running statistics"),
     ("space.dimensions.widht.choices.all=[8]", ConfigError, "space.dimensions: no dimension named 'widht': did you mean 'width'"),
     ("discriminator.args.layers=9", ConfigError, "discriminator 'patchgan' does not run on images of 32 x 32"),
     ("losses.adversarial=hing", ConfigError, "losses.adversarial: no"),

@@ -11,6 +11,7 @@ from simulation import FakeJudge, FakeSplit
 
 from autogc.config.experiment import LatencyConfig
 from autogc.errors import MetricError
+from autogc.models import GENERATORS
 from autogc.search.evaluator import CandidateEvaluator, Outcome, evaluate
 from autogc.supernet import Candidate, Space, Supernet
 
@@ -44,6 +45,22 @@ def test_it_survives_pickling_and_scores_alike(supernet: Supernet, space: Space)
     evaluator = make(supernet, images=2)
     copied = pickle.loads(pickle.dumps(evaluator))
     assert evaluate(copied, candidate).scores == evaluate(evaluator, candidate).scores
+
+
+def test_running_statistics_are_the_candidates_own() -> None:
+    torch.manual_seed(0)
+    generator = GENERATORS.build("resnet", {"base_channels": 16, "blocks": 1, "norm": "batch"}, in_channels=4, out_channels=3)
+    supernet = Supernet.convert(generator, torch.zeros(1, 4, 16, 24), verify=False)
+    a, b = Candidate({"width": {"stem.conv": 8}}), Candidate({"width": {"down1.conv": 16}})
+    batches = [torch.randn(3, 4, 16, 24, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    evaluator = make(supernet, calibration=batches)
+    first, other, again = (evaluate(evaluator, candidate) for candidate in (a, b, a))
+    assert first.state == "complete" and first.scores == again.scores != other.scores
+    with torch.no_grad():
+        image = supernet.extract(a, supernet.calibrate(a, batches))(FakeSplit().inputs)
+    assert first.scores["fid"] == pytest.approx(float(image.double().std()) * 100)
+    lacking = evaluate(make(supernet), a)
+    assert lacking.state == "failed" and "calibration inputs" in str(lacking.reason)
 
 
 def test_latency_is_measured_only_where_it_is_wanted(supernet: Supernet, space: Space) -> None:

@@ -12,6 +12,7 @@ from autogc.files import write_json
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
 from autogc.search import pick as pick_evaluation
+from autogc.supernet.statistics import statistics_of
 from autogc.training.stage import example_input
 
 
@@ -39,7 +40,8 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
             f"{directory} holds something that is no package, and would be replaced: name a directory that is not there"
         )
     example = example_input(run.data)
-    latency = measure_latency(run.supernet.extract(chosen.candidate), example, run.experiment.scores.latency)
+    subnet = run.subnet(chosen.candidate)
+    latency = measure_latency(subnet, example, run.experiment.scores.latency)
     channels = {"in_channels": run.data.input_channels, "out_channels": run.data.target_channels}
     generator = run.experiment.generator
     write_package(
@@ -52,6 +54,7 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
         scores=chosen.scores,
         experiment=run.experiment.model_dump(mode="json"),
         provenance={**chosen.provenance, "latency": latency.to_json()},
+        statistics=statistics_of(subnet),
     )
     _verify(run, directory)
     return directory

@@ -30,7 +30,7 @@ def _report(run: Run) -> None:
     rows = []
     for place, member in enumerate(sorted(members, key=lambda one: -one.costs["macs"]), start=4):
         name, costs = member.candidate.hash, run.costs.costs(member.candidate)
-        rows.append(measured(run, name, run.supernet.extract(member.candidate), costs=costs, identity=name))
+        rows.append(measured(run, name, run.subnet(member.candidate), costs=costs, identity=name))
         run.progress.update(place)
     report = Report(
         experiment=run.experiment.name,
