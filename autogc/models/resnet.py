@@ -7,19 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from autogc.errors import ConfigError
+from autogc.models.initialization import initialize_normal
+from autogc.models.norm import needs_bias, norm_layer
 from autogc.models.registry import GENERATORS
-
-NORMS = {
-    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=False, track_running_stats=False),
-    "batch": lambda channels: nn.BatchNorm2d(channels),
-}
-
-
-def _norm(kind: str, channels: int) -> nn.Module:
-    if kind not in NORMS:
-        raise ConfigError(f"norm must be one of {', '.join(sorted(NORMS))}, got {kind!r}")
-    return NORMS[kind](channels)
 
 
 class ResnetBlock(nn.Module):
@@ -27,15 +17,15 @@ class ResnetBlock(nn.Module):
 
     def __init__(self, channels: int, *, norm: str = "instance", dropout: float = 0.0) -> None:
         super().__init__()
-        bias = norm == "instance"
+        bias = needs_bias(norm)
         self.pad1 = nn.ReflectionPad2d(1)
         self.conv1 = nn.Conv2d(channels, channels, 3, bias=bias)
-        self.norm1 = _norm(norm, channels)
+        self.norm1 = norm_layer(norm, channels)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(dropout)
         self.pad2 = nn.ReflectionPad2d(1)
         self.conv2 = nn.Conv2d(channels, channels, 3, bias=bias)
-        self.norm2 = _norm(norm, channels)
+        self.norm2 = norm_layer(norm, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(self.norm1(self.conv1(self.pad1(x))))
@@ -65,12 +55,12 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         c = base_channels
-        bias = norm == "instance"
+        bias = needs_bias(norm)
         self.stem = nn.Sequential(
             OrderedDict(
                 pad=nn.ReflectionPad2d(3),
                 conv=nn.Conv2d(in_channels, c, 7, bias=bias),
-                norm=_norm(norm, c),
+                norm=norm_layer(norm, c),
                 relu=nn.ReLU(inplace=True),
             )
         )
@@ -81,23 +71,12 @@ class ResnetGenerator(nn.Module):
         self.up1 = self._resample(nn.ConvTranspose2d(4 * c, 2 * c, bias=bias, **transposed), norm, 2 * c)
         self.up2 = self._resample(nn.ConvTranspose2d(2 * c, c, bias=bias, **transposed), norm, c)
         self.head = nn.Sequential(OrderedDict(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(c, out_channels, 7), tanh=nn.Tanh()))
-        self.apply(_initialize)
+        self.apply(initialize_normal)
 
     @staticmethod
     def _resample(conv: nn.Module, norm: str, channels: int) -> nn.Sequential:
-        return nn.Sequential(OrderedDict(conv=conv, norm=_norm(norm, channels), relu=nn.ReLU(inplace=True)))
+        return nn.Sequential(OrderedDict(conv=conv, norm=norm_layer(norm, channels), relu=nn.ReLU(inplace=True)))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.down2(self.down1(self.stem(x)))
         return self.head(self.up2(self.up1(self.blocks(x))))
-
-
-def _initialize(module: nn.Module) -> None:
-    """Weights from N(0, 0.02), as pix2pix and CycleGAN start."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
-        nn.init.zeros_(module.bias)
