@@ -1,7 +1,21 @@
-"""What generators and discriminators are trained on: the terms of GAN Compression's objective (equations 1 to 4)."""
+"""What generators and discriminators are trained on: GAN Compression's terms (equations 1 to 4), and those of each family's own paper."""
 
-from autogc.losses.adversarial import ADVERSARIAL, AdversarialLoss
+from autogc.losses.adversarial import ADVERSARIAL, AdversarialLoss, over_scales
+from autogc.losses.classification import domain_classification
 from autogc.losses.distillation import feature_distillation
+from autogc.losses.feature_matching import feature_matching
+from autogc.losses.gradient_penalty import gradient_penalty
+from autogc.losses.perceptual import PERCEPTUAL
 from autogc.losses.reconstruction import reconstruction_l1
 
-__all__ = ["ADVERSARIAL", "AdversarialLoss", "feature_distillation", "reconstruction_l1"]
+__all__ = [
+    "ADVERSARIAL",
+    "PERCEPTUAL",
+    "AdversarialLoss",
+    "domain_classification",
+    "feature_distillation",
+    "feature_matching",
+    "gradient_penalty",
+    "over_scales",
+    "reconstruction_l1",
+]
