@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autogc.models.arguments import one_of
 from autogc.models.initialization import initialize_xavier
+from autogc.models.norm import norm_layer
 from autogc.models.registry import DISCRIMINATORS
 from autogc.models.spectral import spectral
 from autogc.models.verdict import Verdict
 
 WIDEST = 512
-NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "instance": lambda channels: nn.InstanceNorm2d(channels),
-    "batch": lambda channels: nn.BatchNorm2d(channels),
-    "none": lambda channels: nn.Identity(),
-}
 
 
 class ScaleDiscriminator(nn.Module):
@@ -33,7 +27,7 @@ class ScaleDiscriminator(nn.Module):
         self.stages = nn.ModuleList([nn.Sequential(OrderedDict(conv=first, relu=nn.LeakyReLU(0.2)))])
         for index, (before, after) in enumerate(pairwise(widths), start=1):
             conv = nn.Conv2d(before, after, 4, stride=1 if index == layers else 2, padding=2, bias=norm == "none")
-            self.stages.append(nn.Sequential(OrderedDict(conv=conv, norm=NORMS[norm](after), relu=nn.LeakyReLU(0.2))))
+            self.stages.append(nn.Sequential(OrderedDict(conv=conv, norm=norm_layer(norm, after), relu=nn.LeakyReLU(0.2))))
         self.realness = nn.Conv2d(widths[-1], 1, 4, padding=2)
         self.apply(initialize_xavier)
         for stage in list(self.stages)[1:]:
@@ -70,7 +64,6 @@ class MultiScaleDiscriminator(nn.Module):
         spectral_norm: bool = True,
     ) -> None:
         super().__init__()
-        one_of("norm", norm, NORMS)
         self.scales = nn.ModuleList(
             ScaleDiscriminator(in_channels, base_channels=base_channels, layers=layers, norm=norm, spectral_norm=spectral_norm)
             for _ in range(scales)

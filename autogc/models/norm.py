@@ -11,6 +11,7 @@ from autogc.models.arguments import one_of
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": lambda channels: nn.BatchNorm2d(channels),
     "instance": lambda channels: nn.InstanceNorm2d(channels),
+    "none": lambda channels: nn.Identity(),
     # As early releases of pix2pix and CycleGAN: in evaluation the training's mean statistics take the place of the image's own.
     "instance_tracked": lambda channels: nn.InstanceNorm2d(channels, track_running_stats=True),
 }
