@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from torch import Tensor, nn
 
 from autogc.errors import ConfigError, nearest
-from autogc.models.initialization import CONVOLUTIONS, initialize_normal
-from autogc.models.norm import norm_layer
+from autogc.models.initialization import initialize_normal
 from autogc.models.registry import GENERATORS
 from autogc.models.resnet import ResnetGenerator
+from autogc.models.separable import decompose_convolutions
 
 # What ``decompose`` may name, in the words of the paper's table 4, and the parts of the generator that each one is.
 PARTS = {"stem": ("stem",), "down": ("down1", "down2"), "blocks": ("blocks",), "up": ("up1", "up2"), "head": ("head",)}
-
-
-class SeparableConvolution(nn.Module):
-    """A convolution of each channel by itself, a normalisation, and a 1x1 convolution across channels; a dense one's stride and padding.
-
-    MACs fall from ``in * out * k^2`` to ``in * (k^2 + out)`` a position (Howard et al., MobileNets, 2017).
-    """
-
-    def __init__(self, dense: nn.Conv2d | nn.ConvTranspose2d, *, norm: str) -> None:
-        super().__init__()
-        channels, bias = dense.in_channels, dense.bias is not None
-        settings: dict[str, Any] = {name: getattr(dense, name) for name in ("kernel_size", "stride", "padding")}
-        if isinstance(dense, nn.ConvTranspose2d):
-            settings["output_padding"] = dense.output_padding
-        self.depthwise = type(dense)(channels, channels, groups=channels, bias=bias, **settings)
-        self.norm = norm_layer(norm, channels)
-        self.pointwise = nn.Conv2d(channels, dense.out_channels, 1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.pointwise(self.norm(self.depthwise(x)))
-        return y
 
 
 @GENERATORS.register("mobile_resnet")
@@ -60,8 +36,6 @@ def mobile_resnet(
         raise ConfigError([f"mobile_resnet cannot decompose {name!r}: {nearest(name, PARTS)}" for name in unknown])
     generator = ResnetGenerator(in_channels, out_channels, base_channels=base_channels, blocks=blocks, norm=norm, dropout=dropout)
     for part in [part for name in wanted for part in PARTS[name]]:
-        for name, dense in list(generator.get_submodule(part).named_modules(prefix=part)):
-            if isinstance(dense, CONVOLUTIONS):
-                generator.set_submodule(name, SeparableConvolution(dense, norm=norm))
+        decompose_convolutions(generator, part)
     generator.apply(initialize_normal)
     return generator
