@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-Positive = Annotated[int, Field(gt=0)]
+from autogc.config.generator import GeneratorConfig
+from autogc.config.section import Positive, Section
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 COSTS = ("macs", "macs_published", "params", "storage_bytes", "latency_ms")
-SCORES = ("fid", "miou")
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are refused, values are not coerced across types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+# The scores that metrics/catalogue.py knows; a test sees that they are the same.
+SCORES = ("fid", "miou", "inception_score", "psnr", "ssim")
 
 
 class Component(Section):
@@ -32,6 +29,8 @@ class Optimization(Section):
     steps: Positive
     batch_size: Positive = 4
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    # The discriminator's, where it is another (GauGAN).
+    discriminator_learning_rate: Annotated[float, Field(gt=0)] | None = None
     betas: tuple[Fraction, Fraction] = (0.5, 0.999)
     constant_fraction: Fraction = 0.5
     checkpoint_every: Positive = 100
@@ -41,11 +40,33 @@ class Optimization(Section):
 
 
 class LossWeights(Section):
-    """Weights of GAN Compression's terms (equations 1 to 4) and the adversarial objective by name."""
+    """Weights of GAN Compression's terms (equations 1 to 4) and of the tasks' own, and the adversarial objective by name.
 
-    adversarial: str = "hinge"
+    A term that the experiment's task does not have may not be given.
+    """
+
+    # A name, or a name with args: {name: wgan_gp, args: {penalty_weight: 10}}.
+    adversarial: Annotated[Component, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)] = Component(
+        name="hinge"
+    )
     adversarial_weight: float = 1.0
+    # Steps of the discriminator, each on a batch of its own, for one of the generator.
+    critic_steps: Positive = 1
+    # Against the ground truth where the data is paired, else (students) against the teacher's picture.
+    reconstruction: Literal["l1", "mse"] = "l1"
     reconstruction_weight: float = 100.0
+    # The same, between the features of a fixed network.
+    perceptual: Component | None = None
+    perceptual_weight: float = 0.0
+    # Between the discriminator's features of real and generated pictures (GauGAN).
+    feature_matching_weight: float = 0.0
+    # There and back again (CycleGAN, StarGAN), and what is of the target domain already (CycleGAN).
+    cycle_weight: float = 10.0
+    identity_weight: float = 5.0
+    # Generated pictures that CycleGAN's discriminators remember.
+    pool_size: Annotated[int, Field(ge=0)] = 50
+    # Domains, told by the discriminator (StarGAN).
+    classification_weight: float = 1.0
     distillation_weight: float = 1.0
     # Modules of the generator whose outputs are distilled through learned 1x1 maps.
     distillation_layers: tuple[str, ...] = ()
@@ -130,11 +151,22 @@ class LatencyConfig(Section):
     threads: Positive | None = None
 
 
-class ScoresConfig(Section):
-    """The networks that judge: ``feature_network`` for FID, ``segmenter`` for mIoU."""
+class PixelsConfig(Section):
+    """How PSNR and SSIM compare 8-bit pictures. Super-resolution papers take ``y`` and leave out as many border pixels as the scale."""
 
-    feature_network: Component = Component(name="dataset_segmenter")
-    segmenter: Component | None = Component(name="dataset_segmenter")
+    channel: Literal["rgb", "y"] = "rgb"
+    border: Annotated[int, Field(ge=0)] = 0
+
+
+class ScoresConfig(Section):
+    """The networks that judge: ``feature_network`` for FID and the Inception Score, ``segmenter`` for mIoU; null for none.
+
+    ``auto`` is what suits the dataset: ``dataset_segmenter`` where there are labels, else ``dataset_classifier`` where there are domains.
+    """
+
+    feature_network: Component | None = Component(name="auto")
+    segmenter: Component | None = Component(name="auto")
+    pixels: PixelsConfig = PixelsConfig()
     latency: LatencyConfig = LatencyConfig()
 
 
@@ -170,9 +202,11 @@ class Experiment(Section):
     device: str = "auto"
     # Training processes. More than one are launched by Ray, as they are with --address.
     workers: Positive = 1
+    # What the generator is trained for (training/tasks); what the dataset is for when absent.
+    task: str | None = None
     data: Component
-    generator: Component
-    discriminator: Component
+    generator: GeneratorConfig
+    discriminator: Component = Component(name="patchgan")
     losses: LossWeights = LossWeights()
     teacher: TeacherConfig
     supernet: SupernetConfig

@@ -6,7 +6,7 @@ from autogc.losses.distillation import feature_distillation
 from autogc.losses.feature_matching import feature_matching
 from autogc.losses.gradient_penalty import gradient_penalty
 from autogc.losses.perceptual import PERCEPTUAL
-from autogc.losses.reconstruction import reconstruction_l1
+from autogc.losses.reconstruction import reconstruction, reconstruction_l1, reconstruction_mse
 
 __all__ = [
     "ADVERSARIAL",
@@ -17,5 +17,7 @@ __all__ = [
     "feature_matching",
     "gradient_penalty",
     "over_scales",
+    "reconstruction",
     "reconstruction_l1",
+    "reconstruction_mse",
 ]

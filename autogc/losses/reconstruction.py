@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,3 +17,16 @@ def reconstruction_l1(image: Tensor, target: Tensor) -> Tensor:
     if image.shape != target.shape:
         raise ValueError(f"an image of shape {tuple(image.shape)} cannot be compared with a target of shape {tuple(target.shape)}")
     return F.l1_loss(image, target)
+
+
+def reconstruction_mse(image: Tensor, target: Tensor) -> Tensor:
+    """Return the mean squared difference: SRGAN's content loss over pixels (Ledig et al., CVPR 2017, equation 4). As
+    ``reconstruction_l1``."""
+    if image.shape != target.shape:
+        raise ValueError(f"an image of shape {tuple(image.shape)} cannot be compared with a target of shape {tuple(target.shape)}")
+    return F.mse_loss(image, target)
+
+
+def reconstruction(image: Tensor, target: Tensor, *, kind: Literal["l1", "mse"]) -> Tensor:
+    """Return how far ``image`` is from ``target`` by one of the two."""
+    return (reconstruction_l1 if kind == "l1" else reconstruction_mse)(image, target)

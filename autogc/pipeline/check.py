@@ -16,10 +16,12 @@ from autogc.cost import CostModel, measure_latency
 from autogc.cost.latency import latency_device
 from autogc.data import DATASETS, Dataset, open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError, nearest
-from autogc.losses import ADVERSARIAL
+from autogc.losses import ADVERSARIAL, PERCEPTUAL
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
-from autogc.metrics.networks import Networks
+from autogc.metrics.catalogue import METRICS, lacking
+from autogc.metrics.networks import AUTO, Networks
 from autogc.models import DISCRIMINATORS, GENERATORS
+from autogc.pipeline.check_networks import network_problems, task_problems
 from autogc.progress import Progress, Silent
 from autogc.registry import Registry
 from autogc.search import SAMPLERS
@@ -33,6 +35,8 @@ from autogc.training.stage import build_discriminator, build_generator, example_
 from autogc.training.weights import load_weights
 
 Built = TypeVar("Built")
+# What builders that want it are told of the dataset.
+OFFERED = {"generator": ("height", "width"), "discriminator": ("height", "width", "domains")}
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,19 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     data, problems = _attempt("data", experiment.data, lambda: open_data(experiment.data, seed=experiment.seed))
     if data is None:
         raise ConfigError(problems)
+    problems = task_problems(experiment, data)
+    if problems:
+        raise ConfigError(problems)
     problems = score_problems(experiment, data)
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found
     discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
     problems += found
     if generator is not None and discriminator is not None:
-        problems += shape_problems(experiment, data, generator, discriminator)
+        problems += network_problems(experiment, data, generator, discriminator)
     if problems:
         raise ConfigError(problems)
     assert generator is not None and discriminator is not None
-    try:
-        Networks.build(experiment.scores, data, seed=experiment.seed)
-    except (ArithmeticError, RuntimeError, TypeError) as error:
-        raise ConfigError(f"scores: a network can't be built with its args: {error}") from None
     data.check(progress or Silent())
     check_checkpoints(experiment, generator, discriminator)
     supernet = Supernet.convert(
@@ -94,7 +97,8 @@ def component_problems(experiment: Experiment) -> list[str]:
         ("data", DATASETS, experiment.data, ("seed",)),
         ("generator", GENERATORS, experiment.generator, ("in_channels", "out_channels")),
         ("discriminator", DISCRIMINATORS, experiment.discriminator, ("in_channels",)),
-        ("losses.adversarial", ADVERSARIAL, Component(name=experiment.losses.adversarial), ()),
+        ("losses.adversarial", ADVERSARIAL, experiment.losses.adversarial, ()),
+        ("losses.perceptual", PERCEPTUAL, experiment.losses.perceptual, ()),
         ("scores.feature_network", FEATURE_NETWORKS, scores.feature_network, ("data", "seed")),
         ("scores.segmenter", SEGMENTERS, scores.segmenter, ("data", "seed")),
         ("search.sampler", SAMPLERS, experiment.search.sampler, ()),
@@ -108,7 +112,8 @@ def component_problems(experiment: Experiment) -> list[str]:
         f"{key}: {problem}"
         for key, registry, part, given in parts
         if part is not None
-        for problem in registry.problems(part.name, part.args, given=given)
+        if not (key.startswith("scores.") and part.name == AUTO)  # what it stands for is a matter of the data
+        for problem in registry.problems(part.name, part.args, given=given, offered=OFFERED.get(key, ()))
     ]
 
 
@@ -136,33 +141,15 @@ def deepspeed_problems(experiment: Experiment) -> list[str]:
 
 
 def score_problems(experiment: Experiment, data: Dataset) -> list[str]:
-    """Return which objectives this data and these judges can't score."""
-    found = []
-    if "miou" in experiment.search.objectives:
-        if experiment.scores.segmenter is None:
-            found.append("search.objectives: miou needs scores.segmenter, which is null")
-        if not data.class_names:
-            found.append(f"search.objectives: miou needs labels, which the dataset {experiment.data.name!r} does not have")
-    return found
-
-
-def shape_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:
-    """Run both networks once on an example; return what is wrong with what they make of it."""
-    example = example_input(data)
-    want = (1, data.target_channels, data.height, data.width)
-    size = f"images of {data.height} x {data.width}"
-    with torch.no_grad():
-        try:
-            made = generator.eval()(example)
-        except (RuntimeError, ValueError) as error:
-            return [f"generator {experiment.generator.name!r} does not run on {size}: {error}"]
-        if tuple(made.shape) != want:
-            return [f"generator {experiment.generator.name!r} makes {tuple(made.shape)} of {size}, not {want}"]
-        try:
-            discriminator(torch.cat([example, made], dim=1))
-        except (RuntimeError, ValueError) as error:
-            return [f"discriminator {experiment.discriminator.name!r} does not run on {size}: {error}"]
-    return []
+    """Return what is wrong with the networks that judge, and which objectives this data and these networks can't score."""
+    try:
+        offers = Networks.build(experiment.scores, data, seed=experiment.seed).offers(data)
+    except ConfigError as error:
+        return error.problems
+    except (ArithmeticError, RuntimeError, TypeError) as error:
+        return [f"scores: a network can't be built with its args: {error}"]
+    scores = [name for name in experiment.search.objectives if name in METRICS]
+    return [f"search.objectives: {problem}" for name in scores for problem in lacking(name, offers)]
 
 
 def _attempt(key: str, component: Component, build: Callable[[], Built]) -> tuple[Built | None, list[str]]:

@@ -11,15 +11,23 @@ from torch import nn
 from autogc.config.experiment import Component, Experiment, Optimization
 from autogc.export import load_package
 from autogc.progress import Progress, Silent
-from autogc.training.engine import Engine
 from autogc.training.finetune import check_package_fits, write_successor
 from autogc.training.launch import launch
 from autogc.training.loop import Loop
 from autogc.training.randomness import seeded
-from autogc.training.stage import DISCRIMINATOR, build_data, build_discriminator, count_parameters, finish, identity, is_done
+from autogc.training.stage import (
+    DISCRIMINATOR,
+    build_data,
+    build_discriminator,
+    build_generator,
+    count_parameters,
+    finish,
+    identity,
+    is_done,
+)
 from autogc.training.students import CompressedStudent
-from autogc.training.teacher import train_teacher
-from autogc.training.trainer import ConditionalCritic, GanTrainer
+from autogc.training.tasks import task_of
+from autogc.training.teacher import teacher_trainer, train_teacher
 from autogc.training.weights import with_prefix_removed
 from autogc.training.worker import Worker
 
@@ -86,12 +94,11 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         return
     with seeded(experiment.seed, "from scratch"):
         reinitialize(package.module)
-    student = CompressedStudent(package.module, package.values)
-    trainer = GanTrainer(
-        Engine(student.requires_grad_(True), config, device=worker.device),
-        Engine(ConditionalCritic(build_discriminator(experiment, data)), config, device=worker.device),
-        losses=experiment.losses,
-    )
+    objective = task_of(experiment, data).teacher(experiment.losses, data).to(worker.device)
+    companions = {way: build_generator(experiment, data, way=way) for way in objective.companions}
+    student = CompressedStudent(package.module, package.values, objective, companions=companions).requires_grad_(True)
+    discriminator = build_discriminator(experiment, data)
+    trainer = teacher_trainer(student, discriminator, objective, experiment, config, data, worker=worker)
     outcome = loop.run(trainer, worker, progress)
     weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
     if worker.leads:

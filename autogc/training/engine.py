@@ -23,14 +23,16 @@ from autogc.training.schedule import rate_factor
 
 
 class Engine:
-    """One module and its optimizer under DeepSpeed, ZeRO stage 0, 1 or 2.
+    """One module and its optimizer under DeepSpeed, ZeRO stage 0, 1 or 2. ``learning_rate`` replaces the configuration's.
 
     ``descend`` is one micro-batch: every ``accumulation``-th of them takes an optimizer step. The module is in training mode and on
     ``device``; in bf16 its parameters are, and their float32 masters are in the optimizer.
     """
 
-    def __init__(self, module: nn.Module, config: Optimization, *, device: torch.device) -> None:
+    def __init__(self, module: nn.Module, config: Optimization, *, device: torch.device, learning_rate: float | None = None) -> None:
         join_process_group(device)
+        if learning_rate is not None:
+            config = config.model_copy(update={"learning_rate": learning_rate})
         settings = complete(config, workers=dist.get_world_size())
         with _quiet():
             import deepspeed
@@ -51,11 +53,12 @@ class Engine:
         self._autocast = settings.get("torch_autocast", {})
 
     def __call__(self, *inputs: Any) -> Any:
-        """Run the module; floating-point tensors among ``inputs`` are cast to its dtype."""
-        return self._engine(*self._cast(inputs))
+        """Run the module; floating-point tensors among ``inputs``, and what has a ``cast``, are cast to its dtype."""
+        return self._engine(*(self._cast(value) for value in inputs))
 
-    def apply_fixed(self, *inputs: Any) -> Any:
-        """Run the module as a fixed function: gradients reach the inputs and not the parameters.
+    @contextlib.contextmanager
+    def fixed(self) -> Iterator[nn.Module]:
+        """Give the module as a fixed function: gradients reach the inputs and not the parameters.
 
         This is how the generator's loss passes through the discriminator: a backward pass through the engine would disturb its state.
         """
@@ -65,13 +68,15 @@ class Engine:
             for parameter in trained:
                 parameter.requires_grad_(False)
             with torch.autocast(trained[0].device.type, dtype=dtype, enabled=bool(self._autocast.get("enabled", False))):
-                return self.module(*self._cast(inputs))
+                yield self.module
         finally:
             for parameter in trained:
                 parameter.requires_grad_(True)
 
-    def _cast(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(x.to(self._dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
+    def _cast(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(self._dtype) if value.is_floating_point() else value
+        return value.cast(self._dtype) if hasattr(value, "cast") else value
 
     def descend(self, loss: Tensor, *, step: int) -> None:
         """Add the gradient of one micro-batch's mean ``loss``; with the last of an accumulation, take the optimizer step ``step``."""

@@ -15,16 +15,16 @@ from autogc.errors import ConfigError
 from autogc.export import Package, load_package, write_like
 from autogc.files import sha256_file
 from autogc.progress import Progress, Silent
-from autogc.training.engine import Engine
 from autogc.training.features import FeatureAdapters, feature_channels
 from autogc.training.launch import launch
 from autogc.training.loop import Loop, Outcome
 from autogc.training.randomness import seeded
 from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_data, count_parameters, example_input, finish, identity, is_done
-from autogc.training.students import CompressedStudent, TeacherFeatures
+from autogc.training.students import CompressedStudent, FixedTeacher
 from autogc.training.supernet import ADAPTERS, SUPERNET, load_adapters, load_supernet
-from autogc.training.teacher import load_discriminator, load_teacher
-from autogc.training.trainer import ConditionalCritic, GanTrainer
+from autogc.training.tasks import task_of
+from autogc.training.teacher import engines, load_discriminator, load_teacher
+from autogc.training.trainer import CriticSide, GanTrainer
 from autogc.training.weights import with_prefix_removed
 from autogc.training.worker import Worker
 
@@ -67,7 +67,7 @@ def finetune(
 
 def check_package_fits(package: Package, data: Dataset) -> None:
     """Raise ConfigError where the package is for inputs of another number of channels, or size, than the dataset has."""
-    taken, given = package.input_shape[1:], (data.input_channels, data.height, data.width)
+    taken, given = tuple(package.input_shape[1:]), data.input_shape
     if taken != given:
         told = [f"{channels} channels of {height} x {width}" for channels, height, width in (taken, given)]
         raise ConfigError(
@@ -107,12 +107,13 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     layers = experiment.losses.distillation_layers
     teacher = load_teacher(experiment, data, given["teacher"])
     adapters = _adapters(experiment, data, package, teacher, discriminator.parent, progress)
-    student = CompressedStudent(package.module, package.values, layers=layers, adapters=adapters)
+    objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
+    student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
+    critics = CriticSide(load_discriminator(experiment, data, discriminator), objective)
     trainer = GanTrainer(
-        Engine(student.requires_grad_(True), config, device=worker.device),
-        Engine(ConditionalCritic(load_discriminator(experiment, data, discriminator)), config, device=worker.device),
-        losses=experiment.losses,
-        reference=TeacherFeatures(teacher, layers, worker.device),
+        *engines(student.requires_grad_(True), critics, config, worker=worker),
+        objective=objective,
+        teacher=FixedTeacher(teacher, layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
     weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()

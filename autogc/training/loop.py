@@ -55,7 +55,7 @@ class Loop:
         progress.start(self.name, total=self.config.steps, done=first)
         batches = training_batches(
             self.split,
-            self.config.batch_size,
+            self.config.batch_size * trainer.batches,
             derived_seed(self.seed, self.name, "order"),
             start_step=first,
             rank=worker.rank,

@@ -16,10 +16,11 @@ from autogc.config.experiment import Experiment, Optimization
 from autogc.data import Dataset, open_data
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json, sha256_json, write_json
-from autogc.models import DISCRIMINATORS, GENERATORS
+from autogc.models import DISCRIMINATORS, build_generator_component
 from autogc.progress import Progress
 from autogc.training.loop import Loop, Outcome
 from autogc.training.randomness import seeded
+from autogc.training.tasks import task_of
 from autogc.training.weights import save_weights
 from autogc.training.worker import Worker
 
@@ -36,24 +37,32 @@ def build_data(experiment: Experiment) -> Dataset:
     return open_data(experiment.data, seed=experiment.seed)
 
 
-def build_generator(experiment: Experiment, data: Dataset) -> nn.Module:
-    """Build the generator with fresh weights, a function of the experiment's seed."""
-    component = experiment.generator
-    with seeded(experiment.seed, "generator"):
-        return GENERATORS.build(component.name, component.args, in_channels=data.input_channels, out_channels=data.target_channels)
+def build_generator(experiment: Experiment, data: Dataset, *, way: str | None = None) -> nn.Module:
+    """Build the generator with fresh weights, a function of the experiment's seed; with a ``way``, that companion, from targets to
+    inputs."""
+    with seeded(experiment.seed, f"generator{_suffix(way)}"):
+        return build_generator_component(experiment.generator, **given_to_generator(data, way=way))
 
 
-def build_discriminator(experiment: Experiment, data: Dataset) -> nn.Module:
-    """Build the discriminator, which sees input and image, with fresh weights, a function of the experiment's seed."""
+def given_to_generator(data: Dataset, *, way: str | None = None) -> dict[str, Any]:
+    """Return what a generator's builder is told of the data, as ``build_generator_component`` takes it."""
+    channels = (data.input_channels, data.target_channels) if way is None else (data.target_channels, data.input_channels)
+    return {"in_channels": channels[0], "out_channels": channels[1], "offered": {"height": data.height, "width": data.width}}
+
+
+def build_discriminator(experiment: Experiment, data: Dataset, *, way: str | None = None) -> nn.Module:
+    """Build the discriminator with fresh weights, a function of the experiment's seed; ``way`` as in ``build_generator``."""
     component = experiment.discriminator
-    with seeded(experiment.seed, "discriminator"):
-        return DISCRIMINATORS.build(component.name, component.args, in_channels=data.input_channels + data.target_channels)
+    channels = task_of(experiment, data).teacher.critic_channels(data)
+    offered = {"height": data.height, "width": data.width, "domains": len(data.domain_names)}
+    with seeded(experiment.seed, f"discriminator{_suffix(way)}"):
+        return DISCRIMINATORS.build(component.name, component.args, in_channels=channels, offered=offered)
 
 
 def example_input(data: Dataset) -> Tensor:
-    """Return an input (1, C, H, W) in [-1, 1] of the dataset's shape, noise that is always the same."""
+    """Return an input (1, Cin, h, w) in [-1, 1] of the dataset's shape, noise that is always the same."""
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(1, data.input_channels, data.height, data.width, generator=generator) * 2 - 1
+    return torch.rand(1, *data.input_shape, generator=generator) * 2 - 1
 
 
 def identity(experiment: Experiment, config: Optimization, data: Dataset, **inputs: Any) -> str:
@@ -64,7 +73,8 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
             "data": data.fingerprint,
             "inputs": inputs,
         }
-        | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "generator", "discriminator", "losses")}
+        | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator", "losses")}
+        | {"generator": experiment.generator.identity}
     )
 
 
@@ -104,6 +114,16 @@ def finish(loop: Loop, outcome: Outcome, worker: Worker, tensors: Mapping[str, M
         parameters=parameters,
     )
     loop.checkpoints.remove()
+
+
+def file_of(name: str, way: str | None) -> str:
+    """Return the name of a companion's file: ``generator_back.safetensors``."""
+    stem, dot, suffix = name.partition(".")
+    return f"{stem}{_suffix(way)}{dot}{suffix}"
+
+
+def _suffix(way: str | None) -> str:
+    return "" if way is None else f"_{way}"
 
 
 def write_result(directory: Path, **figures: Any) -> None:

@@ -12,27 +12,25 @@ from autogc.compression import Value, compress
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.supernet import Supernet
 from autogc.training.features import FeatureAdapters, run_with_features
-from autogc.training.trainer import Generated
+from autogc.training.tasks import Objective
+from autogc.training.trainer import GeneratorSide
 
 
-class SupernetStudent(nn.Module):
+class SupernetStudent(GeneratorSide):
     """A supernet and the 1x1 maps from its ``watch`` layers to the teacher's, run as any candidates."""
 
-    def __init__(self, supernet: Supernet, adapters: FeatureAdapters) -> None:
-        super().__init__()
+    def __init__(self, supernet: Supernet, adapters: FeatureAdapters, objective: Objective) -> None:
+        super().__init__(objective)
         self.supernet = supernet
         self.adapters = adapters
 
-    def forward(self, x: Tensor, candidates: Sequence[Candidate]) -> list[Generated]:
-        return [self._run(x, candidate) for candidate in candidates]
-
-    def _run(self, x: Tensor, candidate: Candidate) -> Generated:
+    def run(self, x: Tensor, candidate: Candidate) -> tuple[Tensor, tuple[Tensor, ...]]:
         image, features = self.supernet.forward_with_features(x, candidate)
         kept = [self.supernet.watched_index(name, candidate) for name in self.supernet.watch]
-        return Generated(image, tuple(self.adapters(features, kept)))
+        return image, tuple(self.adapters(features, kept))
 
 
-class CompressedStudent(nn.Module):
+class CompressedStudent(GeneratorSide):
     """A plain subnet whose latent float32 weights are compressed anew in every forward pass, with straight-through gradients.
 
     ``values`` are a package's, by tensor name; ``layers`` are distilled through ``adapters``.
@@ -42,11 +40,13 @@ class CompressedStudent(nn.Module):
         self,
         net: nn.Module,
         values: Mapping[str, Mapping[str, Value]],
+        objective: Objective,
         *,
         layers: Sequence[str] = (),
         adapters: FeatureAdapters | None = None,
+        companions: dict[str, nn.Module] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(objective, companions)
         assert len(layers) == (0 if adapters is None else len(adapters.maps))
         self.net = net
         self.adapters = FeatureAdapters([], []) if adapters is None else adapters
@@ -57,12 +57,12 @@ class CompressedStudent(nn.Module):
         """Return what the net computes with: the tensors that ``values`` name, compressed."""
         return {name: compress(self.net.get_parameter(name), values) for name, values in self._values.items()}
 
-    def forward(self, x: Tensor, candidates: Sequence[Candidate]) -> list[Generated]:
-        assert not candidates, "an exported subnet has one shape"
+    def run(self, x: Tensor, candidate: object) -> tuple[Tensor, tuple[Tensor, ...]]:
+        assert candidate is None, "an exported subnet has one shape"
         runner = _WithFeatures(self.net, self._layers)
         tensors = {f"net.{name}": tensor for name, tensor in self.compressed().items()}
         image, features = functional_call(runner, tensors, (x,))
-        return [Generated(image, tuple(self.adapters(features)))]
+        return image, tuple(self.adapters(features))
 
 
 class _WithFeatures(nn.Module):
@@ -77,15 +77,13 @@ class _WithFeatures(nn.Module):
         return run_with_features(self.net, x, self._layers)
 
 
-class TeacherFeatures:
-    """The features of a fixed teacher at ``layers``: called with an input, in evaluation mode and without gradients."""
+class FixedTeacher:
+    """A fixed teacher: an input to its picture and its features at ``layers``, in evaluation mode and without gradients."""
 
     def __init__(self, teacher: nn.Module, layers: Sequence[str], device: torch.device) -> None:
         self._teacher = teacher.to(device).eval()
         self._layers = tuple(layers)
 
     @torch.no_grad()
-    def __call__(self, x: Tensor) -> list[Tensor]:
-        if not self._layers:
-            return []
-        return run_with_features(self._teacher, x, self._layers)[1]
+    def __call__(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return run_with_features(self._teacher, x, self._layers)

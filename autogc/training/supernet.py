@@ -20,7 +20,6 @@ from autogc.supernet.candidate import Candidate
 from autogc.supernet.groups import Discovery
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
-from autogc.training.engine import Engine
 from autogc.training.features import FeatureAdapters, feature_channels, run_with_features
 from autogc.training.launch import launch
 from autogc.training.loop import Loop
@@ -37,9 +36,10 @@ from autogc.training.stage import (
     identity,
     is_done,
 )
-from autogc.training.students import SupernetStudent, TeacherFeatures
-from autogc.training.teacher import load_discriminator, load_teacher
-from autogc.training.trainer import ConditionalCritic, GanTrainer
+from autogc.training.students import FixedTeacher, SupernetStudent
+from autogc.training.tasks import task_of
+from autogc.training.teacher import engines, load_discriminator, load_teacher
+from autogc.training.trainer import CriticSide, GanTrainer
 from autogc.training.weights import load_weights, with_prefix_removed
 from autogc.training.worker import Worker
 
@@ -157,14 +157,14 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         return
     supernet = _convert(experiment, data, teacher)
     space = Space.build(experiment.space, supernet)
-    student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet))
-    critic = ConditionalCritic(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR))
+    objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
+    student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
+    critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective)
     trainer = GanTrainer(
-        Engine(student, config, device=worker.device),
-        Engine(critic, config, device=worker.device),
-        losses=experiment.losses,
+        *engines(student, critics, config, worker=worker),
+        objective=objective,
         choose=CandidateSampling(space, config.sampling, seed=experiment.seed),
-        reference=TeacherFeatures(teacher, experiment.losses.distillation_layers, worker.device),
+        teacher=FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
     weights, discriminator = trainer.generator.tensors(), trainer.discriminator.tensors()

@@ -22,22 +22,24 @@ from autogc.training.stage import (
     build_discriminator,
     build_generator,
     count_parameters,
+    file_of,
     finish,
     identity,
     is_done,
     write_result,
 )
-from autogc.training.trainer import ConditionalCritic, GanTrainer, PlainGenerator
+from autogc.training.tasks import Objective, task_of
+from autogc.training.trainer import CriticSide, GanTrainer, GeneratorSide, PlainGenerator
 from autogc.training.weights import load_weights, save_weights, with_prefix_removed
 from autogc.training.worker import Worker
 
 
 def train_teacher(experiment: Experiment, directory: str | Path, *, address: str | None = None, progress: Progress | None = None) -> None:
-    """Train the experiment's generator and discriminator on its pairs, and write ``directory/generator.safetensors``,
-    ``discriminator.safetensors``, ``history.json`` and, last, ``result.json``.
+    """Train the experiment's generator and discriminator on its data, and write ``directory/generator.safetensors``,
+    ``discriminator.safetensors`` (and for an unpaired set those of the way back), ``history.json`` and, last, ``result.json``.
 
-    pix2pix (Isola et al., CVPR 2017) with the losses of ``experiment.losses``: hinge and 100 L1 unless told otherwise (GAN Compression,
-    section 6.1); nothing is distilled. A directory with a result of these settings is left as it is, one with checkpoints is continued.
+    What they are trained for is the task's (``autogc.training.tasks``), with the weights of ``experiment.losses``; nothing is distilled.
+    A directory with a result of these settings is left as it is, one with checkpoints is continued.
     With ``teacher.checkpoint`` nothing is trained: the weights are checked against the generator and copied.
 
     Raises CheckpointError (weights that don't fit), DivergenceError, RunDirectoryError (another training's result).
@@ -87,17 +89,42 @@ def train_plain(
     loop = Loop(name, config, data.train, experiment.seed, directory, identity(experiment, config, data, **inputs))
     if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
         return
-    trainer = GanTrainer(
-        Engine(PlainGenerator(generator), config, device=worker.device),
-        Engine(ConditionalCritic(discriminator), config, device=worker.device),
-        losses=experiment.losses,
-    )
+    objective = task_of(experiment, data).teacher(experiment.losses, data).to(worker.device)
+    companions = {way: build_generator(experiment, data, way=way) for way in objective.companions}
+    student = PlainGenerator(generator, objective, companions)
+    trainer = teacher_trainer(student, discriminator, objective, experiment, config, data, worker=worker)
     outcome = loop.run(trainer, worker, progress)
     weights = {GENERATOR: trainer.generator.tensors(), DISCRIMINATOR: trainer.discriminator.tensors()}
     if worker.leads:
         files = {name: with_prefix_removed(state, "net.") for name, state in weights.items()}
+        for way in objective.companions:
+            files |= {file_of(name, way): with_prefix_removed(state, f"companions.{way}.") for name, state in weights.items()}
         finish(loop, outcome, worker, files, parameters=count_parameters(generator))
     trainer.close()
+
+
+def teacher_trainer(
+    generator: GeneratorSide,
+    discriminator: nn.Module,
+    objective: Objective,
+    experiment: Experiment,
+    config: Optimization,
+    data: Dataset,
+    *,
+    worker: Worker,
+) -> GanTrainer:
+    """Return the trainer of a generator on a teacher's objective, with fresh companions of the discriminator."""
+    companions = {way: build_discriminator(experiment, data, way=way) for way in objective.companions}
+    critics = CriticSide(discriminator, objective, companions, pools=objective.pools(data))
+    return GanTrainer(*engines(generator, critics, config, worker=worker), objective=objective)
+
+
+def engines(generator: GeneratorSide, critics: CriticSide, config: Optimization, *, worker: Worker) -> tuple[Engine, Engine]:
+    """Return the two engines of a stage, the discriminator's with its own rate where the configuration has one."""
+    return (
+        Engine(generator, config, device=worker.device),
+        Engine(critics, config, device=worker.device, learning_rate=config.discriminator_learning_rate),
+    )
 
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:

@@ -1,59 +1,84 @@
-"""One optimizer step of a conditional GAN, whatever the generator is: a teacher, a supernet or a subnet."""
+"""One optimizer step of a GAN, whatever the generator is (a teacher, a supernet, a subnet) and whatever it is trained for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from autogc.config.experiment import LossWeights
 from autogc.data import Batch
-from autogc.losses import ADVERSARIAL, feature_distillation, reconstruction_l1
-from autogc.supernet.candidate import Candidate
 from autogc.training.engine import Engine
+from autogc.training.tasks import Generated, Objective, Situation, Teacher
+from autogc.training.tasks.objective import Terms
+from autogc.training.tasks.pool import add_pool
 
 Figures = dict[str, Tensor]
-Choose = Callable[[int], Sequence[Candidate]]
-Reference = Callable[[Tensor], list[Tensor]]
+Choose = Callable[[int], Sequence[Any]]
 
 
-class Generated(NamedTuple):
-    """An image (N, 3, H, W) in [-1, 1], and features mapped to the teacher's channels; none where nothing is distilled."""
+class GeneratorSide(nn.Module):
+    """What the generator's engine trains. A subclass says how the generator is run; the objective, on what and how often.
 
-    image: Tensor
-    features: tuple[Tensor, ...] = ()
+    ``companions`` are the other generators that the objective trains.
+    """
 
-
-class PlainGenerator(nn.Module):
-    """A generator as the trainer calls one, without candidates or features."""
-
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, objective: Objective, companions: dict[str, nn.Module] | None = None) -> None:
         super().__init__()
+        self._objective = objective
+        self.companions = nn.ModuleDict(companions or {})
+
+    def run(self, x: Tensor, candidate: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the picture of ``x`` and its features, mapped to the teacher's channels."""
+        raise NotImplementedError
+
+    def forward(self, situation: Situation, candidates: Sequence[Any]) -> list[Generated]:
+        runs = [partial(self.run, candidate=candidate) for candidate in candidates or (None,)]
+        return [self._objective.produce(run, situation, self.companions) for run in runs]
+
+
+class PlainGenerator(GeneratorSide):
+    """A generator without candidates or features."""
+
+    def __init__(self, net: nn.Module, objective: Objective, companions: dict[str, nn.Module] | None = None) -> None:
+        super().__init__(objective, companions)
         self.net = net
 
-    def forward(self, x: Tensor, candidates: Sequence[Candidate]) -> list[Generated]:
-        assert not candidates, "a plain generator has one shape"
-        return [Generated(self.net(x))]
+    def run(self, x: Tensor, candidate: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
+        assert candidate is None, "a plain generator has one shape"
+        return self.net(x), ()
 
 
-class ConditionalCritic(nn.Module):
-    """A discriminator that sees the input beside the image: logits of each of ``images``, given ``x``."""
+class CriticSide(nn.Module):
+    """What the discriminator's engine trains: ``net``, the objective's ``companions``, and the histories of pictures that they see."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        objective: Objective,
+        companions: dict[str, nn.Module] | None = None,
+        *,
+        pools: dict[str, tuple[int, ...]] | None = None,
+    ) -> None:
         super().__init__()
         self.net = net
+        self.companions = nn.ModuleDict(companions or {})
+        self._objective = objective
+        for name, shape in (pools or {}).items():
+            add_pool(self, name, shape)
 
-    def forward(self, x: Tensor, *images: Tensor) -> list[Tensor]:
-        return [self.net(torch.cat([x, image], dim=1)) for image in images]
+    def forward(self, situation: Situation, generated: Sequence[Generated]) -> Terms:
+        return self._objective.criticise(self, situation, generated)
 
 
 class GanTrainer:
-    """Trains a generator and a discriminator in turn on GAN Compression's objective (equation 4).
+    """Trains a generator and a discriminator in turn on an objective.
 
-    ``choose`` says which candidates the generator runs as at a step (their losses are averaged); ``reference`` gives the teacher's features
-    of an input. Both networks are trained on the same batch; with accumulation, the discriminator first on all of its parts.
+    ``choose`` says which candidates the generator runs as at a step (their losses are averaged); ``teacher`` gives pictures and features to
+    learn from. A step takes ``critic_steps`` batches: the discriminator's steps are on one each, the generator's on the last. With
+    accumulation, the discriminator goes first on all parts of a batch.
     """
 
     def __init__(
@@ -61,59 +86,71 @@ class GanTrainer:
         generator: Engine,
         discriminator: Engine,
         *,
-        losses: LossWeights,
+        objective: Objective,
         choose: Choose | None = None,
-        reference: Reference | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
-        self._losses = losses
-        self._adversarial = ADVERSARIAL.build(losses.adversarial)
+        self._objective = objective
         self._choose: Choose = choose or (lambda step: ())
-        self._reference = reference
+        self._teacher = teacher
+
+    @property
+    def batches(self) -> int:
+        """How many batches one step takes."""
+        return self._objective.weights.critic_steps if self._objective.needs_critic else 1
 
     def step(self, batch: Batch, *, step: int) -> Figures:
-        """Take optimizer step ``step`` (from 0) of both networks; return this worker's ``loss``, its parts, and ``discriminator``."""
-        parts = list(zip(batch.input.chunk(self.generator.accumulation), batch.target.chunk(self.generator.accumulation), strict=True))
+        """Take optimizer step ``step`` (from 0) of both networks; return this worker's ``loss``, its parts, and the discriminator's."""
         candidates = self._choose(step)
-        # One part: the same forward pass serves both networks. Several: keeping all of their graphs is what accumulation is to avoid.
-        kept = self._generate(parts[0][0], candidates) if len(parts) == 1 else None
+        rounds = batch.chunk(self.batches)
         found: list[Figures] = []
-        for x, target in parts:
-            with torch.no_grad():
-                images = [one.image for one in kept or self._generate(x, candidates)]
-            found.append({"discriminator": self._train_discriminator(x, target, images, step=step)})
-        for (x, target), figures in zip(parts, found, strict=True):
-            figures |= self._train_generator(x, target, kept or self._generate(x, candidates), step=step)
-        return {name: torch.stack([figures[name] for figures in found]).mean() for name in sorted(found[0])}
+        for number, one in enumerate(rounds, start=1):
+            parts = [self._objective.prepare(part, self._teacher) for part in one.chunk(self.generator.accumulation)]
+            # One part: the same forward pass serves both networks. Several: keeping all of their graphs is what accumulation is to avoid.
+            kept = self._generate(parts[0], candidates) if len(parts) == 1 and number == len(rounds) else None
+            found += self._train_discriminator(parts, kept, candidates, step=step)
+        figures = [self._train_generator(part, kept or self._generate(part, candidates), step=step) for part in parts]
+        return _mean(found) | _mean(figures)
 
     def close(self) -> None:
         """Release both engines; the modules stay as they are."""
         self.generator.close()
         self.discriminator.close()
 
-    def _generate(self, x: Tensor, candidates: Sequence[Candidate]) -> list[Generated]:
-        found = self.generator(x, candidates)
-        return [Generated(one.image.float(), tuple(feature.float() for feature in one.features)) for one in found]
+    def _generate(self, situation: Situation, candidates: Sequence[Any]) -> list[Generated]:
+        return [one.each(Tensor.float) for one in self.generator(situation, candidates)]
 
-    def _train_discriminator(self, x: Tensor, target: Tensor, images: Sequence[Tensor], *, step: int) -> Tensor:
-        real, *fakes = self.discriminator(x, target, *(image.detach() for image in images))
-        loss = self._adversarial.discriminator(real.float(), torch.cat(fakes).float())
-        self.discriminator.descend(loss, step=step)
-        return loss.detach()
+    def _train_discriminator(
+        self, parts: Sequence[Situation], kept: list[Generated] | None, candidates: Sequence[Any], *, step: int
+    ) -> list[Figures]:
+        if not self._objective.needs_critic:
+            return []
+        found = []
+        for part in parts:
+            with torch.no_grad():
+                made = [one.each(Tensor.detach) for one in kept or self._generate(part, candidates)]
+            terms = self.discriminator(part, made)
+            self.discriminator.descend(_total(terms), step=step)
+            found.append({name: value.detach() for name, (_, value) in terms.items()})
+        return found
 
-    def _train_generator(self, x: Tensor, target: Tensor, generated: Sequence[Generated], *, step: int) -> Figures:
-        teacher = [] if self._reference is None else self._reference(x)
-        weights = self._losses
-        parts = []
+    def _train_generator(self, situation: Situation, generated: Sequence[Generated], *, step: int) -> Figures:
+        losses, found = [], []
         for one in generated:
-            (logits,) = self.discriminator.apply_fixed(x, one.image)
-            adversarial = self._adversarial.generator(logits.float())
-            reconstruction = reconstruction_l1(one.image, target)
-            distillation = feature_distillation(one.features, teacher).to(x.device)
-            total = weights.adversarial_weight * adversarial + weights.reconstruction_weight * reconstruction
-            total = total + weights.distillation_weight * distillation
-            parts.append(torch.stack([total, adversarial, reconstruction, distillation]))
-        mean = torch.stack(parts).mean(dim=0)
-        self.generator.descend(mean[0], step=step)
-        return dict(zip(("loss", "adversarial", "reconstruction", "distillation"), mean.detach(), strict=True))
+            with self.discriminator.fixed() as critics:
+                terms = self._objective.judge(critics, situation, one)
+            losses.append(_total(terms))
+            found.append({name: value.detach() for name, (_, value) in terms.items()})
+        loss = torch.stack(losses).mean()
+        self.generator.descend(loss, step=step)
+        return {"loss": loss.detach()} | _mean(found)
+
+
+def _total(terms: Terms) -> Tensor:
+    return torch.stack([weight * value for weight, value in terms.values()]).sum()
+
+
+def _mean(found: Sequence[Figures]) -> Figures:
+    return {name: torch.stack([figures[name] for figures in found]).mean() for name in (found[0] if found else ())}

@@ -1,7 +1,7 @@
 """One step of the GAN against the same written out in PyTorch."""
 
 import copy
-from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,22 +12,27 @@ from torch.nn import functional as F
 from autogc.config.experiment import LossWeights, Optimization
 from autogc.data import Batch
 from autogc.training.engine import Engine
-from autogc.training.trainer import ConditionalCritic, GanTrainer, Generated
+from autogc.training.tasks import Objective
+from autogc.training.tasks.paired import PairedObjective
+from autogc.training.trainer import CriticSide, GanTrainer, GeneratorSide
 
 CPU = torch.device("cpu")
 LOSSES = LossWeights(adversarial_weight=0.7, reconstruction_weight=3.0, distillation_weight=0.5)
 
 
-class Student(nn.Module):
+OBJECTIVE = PairedObjective(LOSSES, SimpleNamespace())
+
+
+class Student(GeneratorSide):
     """Two shapes in one: a candidate is the factor on its output. Its feature is its input, mapped."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, objective: Objective = OBJECTIVE) -> None:
+        super().__init__(objective)
         self.conv = nn.Conv2d(2, 3, 3, padding=1)
         self.map = nn.Conv2d(2, 4, 1)
 
-    def forward(self, x: Tensor, candidates: Sequence[Any]) -> list[Generated]:
-        return [Generated(self.conv(x) * factor, (self.map(x),)) for factor in candidates]
+    def run(self, x: Tensor, candidate: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return self.conv(x) * candidate, (self.map(x),)
 
 
 def networks() -> tuple[Student, nn.Module]:
@@ -41,8 +46,8 @@ def batch(step: int) -> Batch:
     return Batch(input=x, target=target, labels=None, names=[])
 
 
-def teacher(x: Tensor) -> list[Tensor]:
-    return [torch.cat([x, x], dim=1).sin()]
+def teacher(x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    return torch.cat([x, x[:, :1]], dim=1), [torch.cat([x, x], dim=1).sin()]
 
 
 def choose(step: int) -> tuple[float, ...]:
@@ -52,8 +57,8 @@ def choose(step: int) -> tuple[float, ...]:
 def run(deepspeed: dict[str, Any], steps: int = 3) -> tuple[list[dict[str, float]], dict[str, Tensor], dict[str, Tensor]]:
     student, critic = networks()
     config = Optimization(steps=10, batch_size=4, learning_rate=0.01, deepspeed=deepspeed)
-    engines = Engine(student, config, device=CPU), Engine(ConditionalCritic(critic), config, device=CPU)
-    trainer = GanTrainer(*engines, losses=LOSSES, choose=choose, reference=teacher)
+    engines = Engine(student, config, device=CPU), Engine(CriticSide(critic, OBJECTIVE), config, device=CPU)
+    trainer = GanTrainer(*engines, objective=OBJECTIVE, choose=choose, teacher=teacher)
     figures = [{name: float(value) for name, value in trainer.step(batch(step), step=step).items()} for step in range(steps)]
     weights = trainer.generator.tensors(), trainer.discriminator.tensors()
     trainer.close()
@@ -75,7 +80,7 @@ def run_plainly(steps: int = 3) -> tuple[list[dict[str, float]], nn.Module, nn.M
         optimizers[1].step()
         adversarial = -sum(critic(torch.cat([x, image], 1)).mean() for image in images) / 2
         reconstruction = sum((image - y).abs().mean() for image in images) / 2
-        distillation = (student.map(x) - teacher(x)[0]).square().mean()
+        distillation = (student.map(x) - teacher(x)[1][0]).square().mean()
         loss = 0.7 * adversarial + 3.0 * reconstruction + 0.5 * distillation
         optimizers[0].zero_grad()
         loss.backward()
@@ -113,10 +118,10 @@ def test_the_generators_loss_leaves_no_gradient_on_the_discriminator() -> None:
     config = Optimization(steps=10, batch_size=4, learning_rate=1e-30)
     trainer = GanTrainer(
         Engine(student, config, device=CPU),
-        Engine(ConditionalCritic(critic), config, device=CPU),
-        losses=LOSSES,
+        Engine(CriticSide(critic, OBJECTIVE), config, device=CPU),
+        objective=OBJECTIVE,
         choose=choose,
-        reference=teacher,
+        teacher=teacher,
     )
     trainer.step(batch(0), step=0)
     trainer.close()

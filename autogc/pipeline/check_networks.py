@@ -1,0 +1,62 @@
+"""Whether an experiment's task, dataset, networks and losses go together: told by running each network once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from autogc.config.experiment import Experiment, LossWeights
+from autogc.data import Dataset
+from autogc.errors import ConfigError
+from autogc.models import Verdict, as_verdict
+from autogc.training.stage import example_input
+from autogc.training.tasks import Task, task_of
+
+
+def task_problems(experiment: Experiment, data: Dataset) -> list[str]:
+    """Return whether the task is for this dataset, and which losses were given that it does not have."""
+    try:
+        task = task_of(experiment, data)
+    except ConfigError as error:
+        return list(error.problems)
+    used = task.teacher.losses | task.student.losses
+    usual = LossWeights()
+    given = [
+        name for name in experiment.losses.model_fields_set if name not in used and getattr(experiment.losses, name) != getattr(usual, name)
+    ]
+    return [f"losses.{name} has no effect on the task of this dataset ({data.kind}): leave it out" for name in sorted(given)]
+
+
+def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:
+    """Run both networks once on an example; return what is wrong with what they make of it."""
+    example, want = example_input(data), (1, *data.target_shape)
+    sizes = f"an input of {' x '.join(map(str, data.input_shape))}"
+    with torch.no_grad():
+        try:
+            made = generator.eval()(example)
+        except (RuntimeError, ValueError) as error:
+            return [f"generator {experiment.generator.name!r} does not run on {sizes}: {error}"]
+        if not isinstance(made, Tensor) or tuple(made.shape) != want:
+            found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            return [f"generator {experiment.generator.name!r} makes {found} of {sizes}, not {want}"]
+        return _critic_problems(experiment, data, discriminator, task_of(experiment, data))
+
+
+def _critic_problems(experiment: Experiment, data: Dataset, discriminator: nn.Module, task: Task) -> list[str]:
+    name, size = experiment.discriminator.name, f"images of {data.height} x {data.width}"
+    try:
+        found = as_verdict(discriminator.eval()(torch.zeros(1, task.teacher.critic_channels(data), data.height, data.width)))
+    except (RuntimeError, ValueError) as error:
+        return [f"discriminator {name!r} does not run on {size}: {error}"]
+    finally:
+        discriminator.train()
+    problems = []
+    if experiment.losses.feature_matching_weight and not found.features:
+        problems.append(f"losses.feature_matching_weight: the discriminator {name!r} gives no features; multi_scale does")
+    if data.kind == "domains" and not _tells(found, len(data.domain_names)):
+        problems.append(f"discriminator {name!r} does not tell the dataset's {len(data.domain_names)} domains apart; stargan does")
+    return problems
+
+
+def _tells(verdict: Verdict, domains: int) -> bool:
+    return verdict.classes is not None and verdict.classes.shape[1:] == (domains,)

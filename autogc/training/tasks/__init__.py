@@ -1,0 +1,49 @@
+"""What generators are trained for, one file a kind. A task is how its teacher is trained, and how what learns from the teacher is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autogc.config.experiment import Experiment
+from autogc.data import Dataset
+from autogc.errors import ConfigError, nearest
+from autogc.training.tasks.multi_domain import MultiDomainObjective
+from autogc.training.tasks.objective import Generated, Objective, Situation, Teacher
+from autogc.training.tasks.paired import EnlargingObjective, PairedObjective
+from autogc.training.tasks.unconditional import UnconditionalObjective
+from autogc.training.tasks.unpaired import CycleObjective, PseudoPairedObjective
+
+__all__ = ["TASKS", "Generated", "Objective", "Situation", "Task", "Teacher", "task_of"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The objective of a teacher, that of its students, and the kind of dataset that it needs."""
+
+    teacher: type[Objective]
+    student: type[Objective]
+    kind: str
+
+
+TASKS: dict[str, Task] = {
+    "paired": Task(PairedObjective, PairedObjective, "paired"),
+    "super_resolution": Task(EnlargingObjective, EnlargingObjective, "paired"),
+    "unpaired": Task(CycleObjective, PseudoPairedObjective, "unpaired"),
+    "unconditional": Task(UnconditionalObjective, UnconditionalObjective, "unconditional"),
+    "multi_domain": Task(MultiDomainObjective, MultiDomainObjective, "domains"),
+}
+
+
+def task_of(experiment: Experiment, data: Dataset) -> Task:
+    """Return the task that the experiment names, or that its dataset is for. Raises ConfigError where the two don't go together."""
+    name = experiment.task
+    if name is None:
+        enlarging = data.kind == "paired" and data.input_shape[1:] != data.target_shape[1:]
+        name = "super_resolution" if enlarging else next(name for name, task in TASKS.items() if task.kind == data.kind)
+    if name not in TASKS:
+        raise ConfigError(f"task: no task named {name!r}: {nearest(name, TASKS)}")
+    task = TASKS[name]
+    if task.kind != data.kind:
+        fitting = ", ".join(other for other, one in TASKS.items() if one.kind == data.kind)
+        raise ConfigError(f"task: {name!r} needs a dataset of kind {task.kind}, and {experiment.data.name!r} is {data.kind}: use {fitting}")
+    return task

@@ -1,0 +1,34 @@
+"""Paired pictures: pix2pix, GauGAN, SRGAN. The ground truth says what the picture should be, for teacher and student alike."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autogc.data import Batch, Dataset
+from autogc.training.tasks.objective import Objective, Situation, Teacher
+
+
+class PairedObjective(Objective):
+    """pix2pix (Isola et al., CVPR 2017), and GauGAN (Park et al., CVPR 2019) by its weights: the discriminator sees the input too."""
+
+    @classmethod
+    def critic_channels(cls, data: Dataset) -> int:
+        return data.input_channels + data.target_channels
+
+    @torch.no_grad()
+    def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
+        features = () if teacher is None else tuple(teacher(batch.input)[1])
+        return Situation(batch.input, batch.target, reference=batch.target, features=features)
+
+    def seen(self, situation: Situation, image: Tensor) -> Tensor:
+        return torch.cat([situation.input, image], dim=1)
+
+
+class EnlargingObjective(Objective):
+    """SRGAN (Ledig et al., CVPR 2017): the input is smaller than the picture, and the discriminator sees the picture alone."""
+
+    @torch.no_grad()
+    def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
+        features = () if teacher is None else tuple(teacher(batch.input)[1])
+        return Situation(batch.input, batch.target, reference=batch.target, features=features)
