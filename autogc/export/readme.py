@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autogc.files import write_text
+from autogc.metrics.catalogue import METRICS
 from autogc.supernet.candidate import Candidate
 
 MEANINGS = {
@@ -16,9 +17,7 @@ MEANINGS = {
     "params": "parameters",
     "storage_bytes": "bytes of packed.safetensors, which is what ships",
     "latency_ms": "milliseconds for one image, the median of several runs",
-    "fid": "Fréchet distance between generated and real images, lower is better; only comparable with scores of the same feature network",
-    "miou": "mean intersection over union of a segmenter's labels on generated images, higher is better",
-}
+} | {name: metric.meaning for name, metric in METRICS.items()}
 
 
 def readme(

@@ -1,6 +1,6 @@
 """Scores: the Fréchet distance and mIoU, the networks they are taken with, and the judge that gives them."""
 
-from autogc.metrics import dataset_segmenter, espnet
+from autogc.metrics import dataset_segmenter, espnet, lenet
 from autogc.metrics.fid import Reference, frechet_distance, frechet_distance_from_samples, mean_and_covariance
 from autogc.metrics.judge import Judge
 from autogc.metrics.miou import class_iou, confusion_matrix, mean_iou

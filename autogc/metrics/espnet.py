@@ -5,7 +5,6 @@ The modules bear the names that the published weights have; those are loaded fro
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autogc.data import Dataset
-from autogc.errors import CheckpointError, ConfigError
+from autogc.errors import ConfigError
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
+from autogc.metrics.weights import fill
 
 CAMVID_CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign_symbol", "fence", "car", "pedestrian", "bicyclist")
 # The published network was trained on photographs of this size (height, width), as BGR in 0..255 normalised by these.
@@ -209,24 +209,5 @@ def espnet_camvid(*, weights: str, data: Dataset, seed: int) -> ESPNet:
         raise ConfigError(problems)
     label = "ESPNet of Mehta et al. (ECCV 2018), published CamVid weights, pictures enlarged to 480x360; its features are not Inception's"
     network = ESPNet(label=label)
-    _fill(network, path)
+    fill(network, path, what="ESPNet(classes=12, p=2, q=8)")
     return network
-
-
-def _fill(network: nn.Module, path: Path) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is not a PyTorch weights file ({error})") from error
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path} holds a {type(state).__name__}, not a state dict")
-    expected = network.state_dict()
-    # Counters that this checkpoint's PyTorch did not write yet.
-    missing = [name for name in expected if name not in state and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in state if name not in expected]
-    shapes = [name for name in expected if name in state and tuple(state[name].shape) != tuple(expected[name].shape)]
-    found = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
-    said = [f"{what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" for what, names in found.items() if names]
-    if said:
-        raise CheckpointError(f"{path} does not fit ESPNet(classes=12, p=2, q=8): {'; '.join(said)}")
-    network.load_state_dict(state, strict=False)

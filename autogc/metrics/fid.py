@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from autogc.errors import MetricError
+from autogc.metrics.metric import Metric, Observation, Setting
 
 
 def frechet_distance(mu1: Tensor, sigma1: Tensor, mu2: Tensor, sigma2: Tensor, *, root1: Tensor | None = None) -> float:
@@ -83,6 +84,28 @@ class Reference:
             return frechet_distance_from_samples(features, self.features)
         mean, covariance, root = self.gaussian
         return frechet_distance(mean, covariance, *mean_and_covariance(features), root1=root)
+
+
+class Fid(Metric):
+    """The distance of all generated pictures' features to the real ones'."""
+
+    name = "fid"
+    title = "FID"
+    meaning = "Fréchet distance between generated and real images, lower is better; only comparable with scores of the same feature network"
+    higher_is_better = False
+    needs = frozenset({"features"})
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._found: list[Tensor] = []
+
+    def add(self, seen: Observation) -> None:
+        assert seen.features is not None
+        self._found.append(seen.features)
+
+    def value(self) -> float:
+        assert self.setting.reference is not None
+        return self.setting.reference.distance(torch.cat(self._found))
 
 
 def _distance(mu1: Tensor, mu2: Tensor, traces: Tensor, root_trace: Tensor) -> float:

@@ -1,50 +1,55 @@
-"""The judge: the two scores of a generator on a split, always by the same networks and against the same real images."""
+"""The judge: the scores of a generator on a split, always by the same networks and against the same real images."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from autogc.config.experiment import ScoresConfig
+from autogc.config.experiment import PixelsConfig, ScoresConfig
 from autogc.data import Dataset, Split
 from autogc.errors import MetricError
 from autogc.files import sha256_json
 from autogc.metrics import storage
+from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.fid import Reference
-from autogc.metrics.miou import confusion_matrix, mean_iou
+from autogc.metrics.metric import Metric, Need, Observation, Setting
 from autogc.metrics.networks import Networks
+from autogc.metrics.pixels import coloured
 from autogc.progress import Progress, Silent
 
-METRICS = ("fid", "miou")
 QUANTISATION = "pictures are rounded to 8 bits, as they would be saved"
 REFERENCE_BATCH = 32
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """What the judge knows of a split's real images: their features and their own mIoU, which no generator should expect to pass."""
+    """What the judge knows of the real images: their features, how many they are, and their own scores, such as mIoU, which no generator
+    should expect to pass."""
 
     reference: Reference
-    ceiling_miou: float | None
+    images: int
+    scores: dict[str, float]
     reference_hash: str
 
 
 class Judge:
     """Scores generators. It pickles with its networks and the reference statistics that it has, and needs no files then."""
 
-    def __init__(self, networks: Networks, *, data: Dataset, seed: int, device: torch.device, directory: Path | None) -> None:
+    def __init__(
+        self, networks: Networks, *, data: Dataset, pixels: PixelsConfig, seed: int, device: torch.device, directory: Path | None
+    ) -> None:
         self.networks = networks
         self.device = device
         self.seed = seed
-        self.classes = len(data.class_names)
-        self.ignore_index = data.ignore_index
         self.directory = directory
+        self._setting = Setting(pixels=pixels, classes=len(data.class_names), ignore_index=data.ignore_index)
+        self._offers = networks.offers(data)
         self._hashes = networks.hashes()
         self._real: dict[str, RealImages] = {}
         self.to(device)
@@ -73,12 +78,12 @@ class Judge:
         else:
             networks.fit(data, seed=seed, device=device, progress=progress or Silent())
             storage.write(directory, networks, settings=settings)
-        return cls(networks, data=data, seed=seed, device=device, directory=directory)
+        return cls(networks, data=data, pixels=scores.pixels, seed=seed, device=device, directory=directory)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The scores that this judge can give: ``fid`` (lower is better), ``miou`` (0..1, higher is better)."""
-        return METRICS if self.networks.segmenter is not None else ("fid",)
+        """The scores that this judge can give of ``METRICS``, which say what each is and which direction is better."""
+        return tuple(name for name in METRICS if not lacking(name, self._offers))
 
     def to(self, device: torch.device | str) -> Judge:
         """Move the judge's networks to ``device``."""
@@ -98,46 +103,51 @@ class Judge:
     ) -> dict[str, float]:
         """Return the scores of ``generate`` on the first ``images`` samples of ``split``.
 
-        It maps inputs (N, C, H, W) on the judge's device to pictures (N, 3, H, W) in [-1, 1]. Without ``metrics``, all that the judge can
-        give. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer than two images, and for a
+        It maps inputs (N, Cin, h, w) on the judge's device to pictures (N, C, H, W) in [-1, 1]. Without ``metrics``, all that the judge
+        can give. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer than two images, and for a
         metric that this judge cannot give.
         """
         wanted = self._known(metrics)
-        real = self.real_images(split, images=images) if "fid" in wanted else None
-        features, confusion = self._judge(generate, split, images=images, batch_size=batch_size, wanted=wanted)
-        found: dict[str, float] = {}
-        if real is not None:
-            found["fid"] = real.reference.distance(features)
-        if "miou" in wanted:
-            found["miou"] = mean_iou(confusion)
-        return found
+        needs = _needs(wanted)
+        setting = self._setting
+        if "features" in needs:
+            setting = replace(setting, reference=self.real_images(split, images=images).reference)
+        running = [METRICS[name](setting) for name in wanted]
+        with torch.inference_mode():
+            for batch in split.batches(batch_size, limit=self._count(split, images)):
+                pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
+                target = batch.target.to(self.device) if split.paired else None
+                _feed(running, self._observed(pictures, needs, target=target, labels=batch.labels))
+        return {metric.name: metric.value() for metric in running}
 
     def real_images(self, split: Split, *, images: int | None = None) -> RealImages:
-        """Return the statistics of the first ``images`` real images of ``split``.
+        """Return the statistics of the real images that ``split``'s generated ones are compared with.
 
-        They are computed once, then kept in memory and beside the networks. Call it before sending the judge to workers, which get
-        them with it.
+        Those of the first ``images`` samples where they are paired, otherwise all that there are. They are computed once, then kept in
+        memory and beside the networks. Call it before sending the judge to workers, which get them with it.
         """
         key = self._key(split, images)
         if key not in self._real:
             stored = storage.load_real(self.directory, key)
             if stored is None:
-                features, confusion = self._judge(None, split, images=images, batch_size=REFERENCE_BATCH, wanted=self.metrics)
-                ceiling = mean_iou(confusion) if "miou" in self.metrics else None
-                stored = features, ceiling
-                storage.write_real(self.directory, key, features=features, ceiling=ceiling)
-            self._real[key] = RealImages(reference=Reference(stored[0]), ceiling_miou=stored[1], reference_hash=key)
+                stored = self._judge_real(split, images=images)
+                storage.write_real(self.directory, key, features=stored[0], scores=stored[1])
+            features, scores = stored
+            self._real[key] = RealImages(Reference(features), images=len(features), scores=scores, reference_hash=key)
         return self._real[key]
 
     def provenance(self, split: Split, images: int | None = None) -> dict[str, Any]:
         """Return what must be said beside a score for it to mean anything."""
         real = self.real_images(split, images=images)
+        protocols = {name: METRICS[name].protocol(self._setting) for name in self.metrics}
         return {
             "split": split.name,
             "images": self._count(split, images),
+            "reference_images": real.images,
             "dataset_fingerprint": split.dataset,
             "reference_hash": real.reference_hash,
-            "ceiling_miou": real.ceiling_miou,
+            "real_scores": real.scores,
+            "protocols": {name: said for name, said in protocols.items() if said is not None},
             "resizing": "none before the networks, whose labels say their own: " + QUANTISATION,
             "seed": self.seed,
             **self.networks.described(),
@@ -154,7 +164,7 @@ class Judge:
         wanted = self.metrics if metrics is None else tuple(metrics)
         for name in wanted:
             if name not in self.metrics:
-                why = ": the experiment names no segmenter" if name == "miou" else ""
+                why = f": {'; '.join(lacking(name, self._offers))}" if name in METRICS else ""
                 raise MetricError(f"this judge gives {' and '.join(self.metrics)}, not {name!r}{why}")
         return wanted
 
@@ -165,41 +175,66 @@ class Judge:
         return count
 
     def _key(self, split: Split, images: int | None) -> str:
-        return sha256_json(
-            {
-                "networks": self._hashes,
-                "data": split.dataset,
-                "split": split.name,
-                "images": self._count(split, images),
-            }
+        # Real pictures that belong to no sample are all compared with, however many are generated.
+        count = self._count(split, images) if split.paired else None
+        return sha256_json({"networks": self._hashes, "data": split.dataset, "split": split.name, "images": count})
+
+    def _judge_real(self, split: Split, *, images: int | None) -> tuple[Tensor, dict[str, float]]:
+        """Return the real pictures' features (n, D), float64, with no columns where no network gives any, and their own scores."""
+        running = [METRICS[name](self._setting) for name in self.metrics if METRICS[name].on_real]
+        needs = _needs(metric.name for metric in running) | (self._offers & {"features"})
+        found = []
+        with torch.inference_mode():
+            for pictures, labels in _real_batches(split, limit=self._count(split, images)):
+                seen = self._observed(pictures.to(self.device), needs, labels=labels)
+                _feed(running, seen)
+                found.append(torch.empty(len(pictures), 0, dtype=torch.float64) if seen.features is None else seen.features)
+        # Out of inference mode, or nothing that comes of them could be used with gradients or pickled for later use.
+        return torch.cat(found).clone(), {metric.name: metric.value() for metric in running}
+
+    def _observed(
+        self, pictures: Tensor, needs: frozenset[Need], *, target: Tensor | None = None, labels: Tensor | None = None
+    ) -> Observation:
+        """Show the pictures to the networks that are needed, to each once."""
+        seen = coloured(pictures)
+        features = probabilities = segmentation = None
+        if needs & {"features", "probabilities"}:
+            assert self.networks.features is not None
+            if "probabilities" in needs:
+                features, probabilities = self.networks.features.features_and_probabilities(seen)
+                probabilities = probabilities.double().cpu()
+            else:
+                features = self.networks.features.features(seen)
+            features = features.double().cpu()
+        if "segmentation" in needs:
+            assert self.networks.segmenter is not None
+            segmentation = self.networks.segmenter.segment(seen)
+        return Observation(
+            pictures, target=target, labels=labels, features=features, probabilities=probabilities, segmentation=segmentation
         )
 
-    def _judge(
-        self, generate: Callable[[Tensor], Tensor] | None, split: Split, *, images: int | None, batch_size: int, wanted: tuple[str, ...]
-    ) -> tuple[Tensor, Tensor]:
-        """Return features (n, D), float64, and the confusion matrix: of generated pictures, or without ``generate`` of the real ones."""
-        found: list[Tensor] = []
-        confusion = torch.zeros(self.classes, self.classes, dtype=torch.int64)
-        with torch.inference_mode():
-            for batch in split.batches(batch_size, limit=self._count(split, images)):
-                if generate is None:
-                    pictures = batch.target.to(self.device)
-                else:
-                    pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
-                if "fid" in wanted:
-                    found.append(self.networks.features.features(pictures).double().cpu())
-                if "miou" in wanted:
-                    assert self.networks.segmenter is not None and batch.labels is not None
-                    prediction = self.networks.segmenter.segment(pictures).cpu()
-                    confusion += confusion_matrix(prediction, batch.labels, classes=self.classes, ignore_index=self.ignore_index)
-        # Out of inference mode, or nothing that comes of them could be used with gradients or pickled for later use.
-        return torch.cat(found).clone() if found else torch.empty(0, 0, dtype=torch.float64), confusion
+
+def _needs(names: Iterable[str]) -> frozenset[Need]:
+    return frozenset(need for name in names for need in METRICS[name].needs)
+
+
+def _feed(metrics: list[Metric], seen: Observation) -> None:
+    for metric in metrics:
+        metric.add(seen)
+
+
+def _real_batches(split: Split, *, limit: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield the real pictures, with the labels of those that belong to samples."""
+    if split.paired:
+        yield from ((batch.target, batch.labels) for batch in split.batches(REFERENCE_BATCH, limit=limit))
+    else:
+        yield from ((pictures, None) for pictures in split.real_batches(REFERENCE_BATCH))
 
 
 def _checked(pictures: Tensor, target: Tensor, *, names: list[str]) -> Tensor:
     """Return the pictures rounded to 8 bits; raises ``MetricError`` for what cannot be a picture of ``target``'s size."""
-    if pictures.shape != target.shape:
-        raise MetricError(f"the generator made {tuple(pictures.shape)}, the real images are {tuple(target.shape)}")
+    if len(pictures) != len(names) or pictures.shape[1:] != target.shape[1:]:
+        raise MetricError(f"the generator made {tuple(pictures.shape)}, the real images are {(len(names), *target.shape[1:])}")
     finite = torch.isfinite(pictures).flatten(1).all(1)
     if not finite.all():
         first = names[int((~finite).nonzero()[0])]

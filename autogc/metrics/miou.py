@@ -7,6 +7,7 @@ from torch import Tensor
 
 from autogc.data import IGNORE_INDEX
 from autogc.errors import MetricError
+from autogc.metrics.metric import Metric, Observation, Setting
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
@@ -40,3 +41,27 @@ def mean_iou(confusion: Tensor) -> float:
     if not len(occurring):
         raise MetricError("mIoU: no labelled pixel to score on")
     return float(occurring.mean())
+
+
+class MeanIou(Metric):
+    """mIoU of a segmenter's labels on the pictures with the true ones, over the confusion of all pixels."""
+
+    name = "miou"
+    title = "mIoU"
+    meaning = "mean intersection over union of a segmenter's labels on generated images, higher is better"
+    higher_is_better = True
+    needs = frozenset({"segmentation"})
+    digits = 3
+    on_real = True
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._confusion = torch.zeros(setting.classes, setting.classes, dtype=torch.int64)
+
+    def add(self, seen: Observation) -> None:
+        assert seen.segmentation is not None and seen.labels is not None
+        found, labels = seen.segmentation.cpu(), seen.labels.cpu()
+        self._confusion += confusion_matrix(found, labels, classes=self.setting.classes, ignore_index=self.setting.ignore_index)
+
+    def value(self) -> float:
+        return mean_iou(self._confusion)

@@ -1,4 +1,4 @@
-"""The networks of one judge: built from the experiment file, one network for both scores where it says the same twice."""
+"""The networks of one judge: what suits the dataset, or what the experiment names; one network for several roles where it says the same."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from typing import Any
 
 import torch
 
-from autogc.config.experiment import ScoresConfig
+from autogc.config.experiment import Component, ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError
+from autogc.metrics.metric import Need
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork, Trainable
 from autogc.progress import Progress
+
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Networks:
-    """``features`` gives the Fréchet distance its features, ``segmenter`` gives mIoU its labels; they may be one network."""
+    """``features`` gives features and perhaps classes, ``segmenter`` the labels of pixels; they may be one network, or absent."""
 
-    features: JudgeNetwork
+    features: JudgeNetwork | None
     segmenter: JudgeNetwork | None
 
     @classmethod
@@ -27,18 +30,36 @@ class Networks:
         problems = problems_of(scores, data)
         if problems:
             raise ConfigError(problems)
-        features = FEATURE_NETWORKS.build(scores.feature_network.name, scores.feature_network.args, data=data, seed=seed)
-        if scores.segmenter is None:
-            return cls(features, None)
-        if scores.segmenter == scores.feature_network:
-            return cls(features, features)
-        return cls(features, SEGMENTERS.build(scores.segmenter.name, scores.segmenter.args, data=data, seed=seed))
+        scores = resolved(scores, data)
+        named, features, segmenter = scores.feature_network, None, None
+        if named is not None:
+            features = FEATURE_NETWORKS.build(named.name, named.args, data=data, seed=seed)
+        if scores.segmenter is not None:
+            same = features is not None and scores.segmenter == named
+            segmenter = features if same else SEGMENTERS.build(scores.segmenter.name, scores.segmenter.args, data=data, seed=seed)
+        return cls(features, segmenter)
+
+    @property
+    def roles(self) -> dict[str, JudgeNetwork]:
+        """Each network that there is once, by the first role it has."""
+        found = {} if self.features is None else {"feature_network": self.features}
+        if self.segmenter is not None and self.segmenter is not self.features:
+            found["segmenter"] = self.segmenter
+        return found
 
     @property
     def distinct(self) -> tuple[JudgeNetwork, ...]:
-        if self.segmenter is None or self.segmenter is self.features:
-            return (self.features,)
-        return (self.features, self.segmenter)
+        return tuple(self.roles.values())
+
+    def offers(self, data: Dataset) -> frozenset[Need]:
+        """Return what metrics can have of these networks and of the dataset."""
+        there: dict[Need, bool] = {
+            "features": self.features is not None,
+            "probabilities": self.features is not None and self.features.classifies,
+            "segmentation": self.segmenter is not None,
+            "pairs": data.kind == "paired",
+        }
+        return frozenset(need for need, present in there.items() if present)
 
     def fit(self, data: Dataset, *, seed: int, device: torch.device, progress: Progress) -> None:
         """Train what is to be trained."""
@@ -48,28 +69,47 @@ class Networks:
 
     def hashes(self) -> dict[str, str | None]:
         """Return the hash of each role's weights."""
-        return {
-            "feature_network": self.features.weights_hash,
-            "segmenter": None if self.segmenter is None else self.segmenter.weights_hash,
-        }
+        by_role = {"feature_network": self.features, "segmenter": self.segmenter}
+        return {role: None if network is None else network.weights_hash for role, network in by_role.items()}
 
     def described(self) -> dict[str, Any]:
         """Return labels and hashes, for showing beside scores."""
         hashes = self.hashes()
         return {
-            "feature_network": self.features.label,
+            "feature_network": None if self.features is None else self.features.label,
             "feature_network_hash": hashes["feature_network"],
             "segmenter": None if self.segmenter is None else self.segmenter.label,
             "segmenter_hash": hashes["segmenter"],
         }
 
 
+def resolved(scores: ScoresConfig, data: Dataset) -> ScoresConfig:
+    """Return ``scores`` with what ``auto`` stands for on this dataset; a feature network stays ``auto`` where nothing suits."""
+    labelled = bool(data.class_names) and data.kind == "paired"
+    changes: dict[str, Component | None] = {}
+    if scores.feature_network is not None and scores.feature_network.name == AUTO:
+        suits = "dataset_segmenter" if labelled else "dataset_classifier" if data.domain_names else AUTO
+        changes["feature_network"] = scores.feature_network.model_copy(update={"name": suits})
+    if scores.segmenter is not None and scores.segmenter.name == AUTO:
+        changes["segmenter"] = scores.segmenter.model_copy(update={"name": "dataset_segmenter"}) if labelled else None
+    return scores.model_copy(update=changes)
+
+
 def problems_of(scores: ScoresConfig, data: Dataset) -> list[str]:
     """Return what is wrong with judging ``data`` by ``scores``, before anything is built or trained; empty when nothing is."""
     given = ("data", "seed")
-    problems = FEATURE_NETWORKS.problems(scores.feature_network.name, scores.feature_network.args, given=given)
+    scores = resolved(scores, data)
+    problems = []
+    named = scores.feature_network
+    if named is not None and named.name == AUTO:
+        problems.append(
+            "scores.feature_network: this dataset has neither labels nor domains to train a network with, so name one "
+            f"({', '.join(sorted(FEATURE_NETWORKS))}; dataset_rotations needs pictures alone), or set it to null for scores without FID"
+        )
+    elif named is not None:
+        problems += FEATURE_NETWORKS.problems(named.name, named.args, given=given)
     if scores.segmenter is not None:
         problems += SEGMENTERS.problems(scores.segmenter.name, scores.segmenter.args, given=given)
-        if not data.class_names:
+        if not data.class_names or data.kind != "paired":
             problems.append("scores.segmenter: this dataset has no labels, so mIoU cannot be given; set segmenter to null")
     return [f"scores: {problem}" if not problem.startswith("scores") else problem for problem in dict.fromkeys(problems)]

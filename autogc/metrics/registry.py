@@ -18,12 +18,18 @@ class JudgeNetwork(nn.Module):
     """A network that judges pictures (N, 3, H, W) in [-1, 1]: it has ``features``, or ``segment``, or both.
 
     ``label`` says what it is and is shown wherever one of its scores is. Its state dict is everything that its answers depend on.
+    One that ``classifies`` also says which class a picture is of, in ``features_and_probabilities``.
     """
 
     label: str
+    classifies: bool = False
 
     def features(self, images: Tensor) -> Tensor:
         """Return features (N, D), float32."""
+        raise NotImplementedError
+
+    def features_and_probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (N, D) and the probabilities of the classes (N, K), each row adding up to 1; float32, from one forward pass."""
         raise NotImplementedError
 
     def segment(self, images: Tensor) -> Tensor:

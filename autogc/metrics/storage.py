@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from autogc.config.experiment import ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import CheckpointError, RunDirectoryError
 from autogc.files import read_json, replacing, replacing_directory, sha256_file, sha256_json, write_json
-from autogc.metrics.networks import Networks
+from autogc.metrics.networks import Networks, resolved
 from autogc.metrics.registry import JudgeNetwork, Trainable, hash_tensors
 
 FORMAT = 1
@@ -23,8 +25,9 @@ RECORD = "judge.json"
 
 def settings_of(scores: ScoresConfig, data: Dataset, *, seed: int) -> dict[str, Any]:
     """Return everything that a judge is a function of."""
+    scores = resolved(scores, data)
     return {
-        "feature_network": scores.feature_network.model_dump(mode="json"),
+        "feature_network": None if scores.feature_network is None else scores.feature_network.model_dump(mode="json"),
         "segmenter": None if scores.segmenter is None else scores.segmenter.model_dump(mode="json"),
         "dataset": data.fingerprint,
         "seed": seed,
@@ -37,8 +40,7 @@ def exists(directory: Path) -> bool:
 
 def _files(networks: Networks) -> dict[str, JudgeNetwork]:
     """Return the file of each network that autogc trained; the weights of the others have a file already."""
-    named = zip(("feature_network.safetensors", "segmenter.safetensors"), networks.distinct, strict=False)
-    return {name: network for name, network in named if isinstance(network, Trainable)}
+    return {f"{role}.safetensors": network for role, network in networks.roles.items() if isinstance(network, Trainable)}
 
 
 def write(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> None:
@@ -92,8 +94,8 @@ def _reference_path(directory: Path, key: str) -> Path:
     return directory / "references" / f"{key}.safetensors"
 
 
-def load_real(directory: Path | None, key: str) -> tuple[Tensor, float | None] | None:
-    """Return the real images' features and their mIoU kept under ``key``; None when there are none, or the file is damaged."""
+def load_real(directory: Path | None, key: str) -> tuple[Tensor, dict[str, float]] | None:
+    """Return the real images' features and scores kept under ``key``; None when there are none, or the file is damaged."""
     if directory is None or not _reference_path(directory, key).exists():
         return None
     try:
@@ -101,19 +103,20 @@ def load_real(directory: Path | None, key: str) -> tuple[Tensor, float | None] |
             features, metadata = stored.get_tensor("features"), stored.metadata() or {}
     except SafetensorError:
         return None
-    if metadata.get("hash") != _hash(features, metadata.get("ceiling_miou", "")):
+    scores = metadata.get("scores", "")
+    if metadata.get("hash") != _hash(features, scores):
         return None
-    return features, float(metadata["ceiling_miou"]) if metadata["ceiling_miou"] else None
+    return features, json.loads(scores)
 
 
-def write_real(directory: Path | None, key: str, *, features: Tensor, ceiling: float | None) -> None:
+def write_real(directory: Path | None, key: str, *, features: Tensor, scores: Mapping[str, float]) -> None:
     """Keep them for the next process; a judge without a directory keeps them in memory alone."""
     if directory is None:
         return
-    said = "" if ceiling is None else repr(ceiling)
+    said = json.dumps(dict(scores), sort_keys=True)
     with replacing(_reference_path(directory, key)) as beside:
-        save_file({"features": features}, beside, metadata={"ceiling_miou": said, "hash": _hash(features, said)})
+        save_file({"features": features}, beside, metadata={"scores": said, "hash": _hash(features, said)})
 
 
-def _hash(features: Tensor, ceiling: str) -> str:
-    return sha256_json([hash_tensors({"features": features}), ceiling])
+def _hash(features: Tensor, scores: str) -> str:
+    return sha256_json([hash_tensors({"features": features}), scores])

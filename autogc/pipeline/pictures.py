@@ -64,7 +64,7 @@ def teacher_on_validation(run: Run) -> SubnetRow:
         generate = generating(run.teacher, run.device)
         scores = run.judge.score(generate, run.data.validation, metrics=run.judge.metrics, images=run.experiment.search.images)
         write_json(path, {**run.costs.costs(Candidate({})), **scores})
-    return SubnetRow(name=TEACHER, **read_json(path))
+    return SubnetRow.of(TEACHER, read_json(path))
 
 
 def spread(evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:

@@ -30,13 +30,14 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the report as JSON, whole or not at all."""
-        write_json(path, asdict(self))
+        tables = {name: [row.to_json() for row in getattr(self, name)] for name in ("rows", "front")}
+        write_json(path, {**asdict(self), **tables})
 
     @classmethod
     def of(cls, run_directory: Path) -> Report:
         """Read a run directory's report."""
         found = read_json(run_directory / "report" / REPORT)
-        rows, front = (tuple(SubnetRow(**row) for row in found[name]) for name in ("rows", "front"))
+        rows, front = (tuple(SubnetRow.from_json(row) for row in found[name]) for name in ("rows", "front"))
         # A run directory may have been moved, or named from another directory, since the report was written.
         chosen = run_directory / "finetune" / Path(found["chosen"]).name
         return cls(**{**found, "rows": rows, "front": front, "notes": tuple(found["notes"]), "chosen": str(chosen)})

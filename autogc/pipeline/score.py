@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from autogc.cost import measure_latency
 from autogc.export import Package, load_package
 from autogc.files import read_json, write_json
+from autogc.tracking.quantities import judge_of, shown
 from autogc.tracking.table import SubnetRow
 from autogc.training.stage import example_input
 
@@ -38,15 +39,15 @@ def measure(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float
     latency = measure_latency(module, example_input(run.data), run.experiment.scores.latency)
     scores = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
     counted = {cost: costs[cost] for cost in ("macs", "macs_published", "params", "storage_bytes")}
-    return SubnetRow(name=name, **counted, **scores, latency_ms=latency.median_ms, latency_spread_ms=latency.spread_ms)
+    return SubnetRow(name=name, scores=scores, **counted, latency_ms=latency.median_ms, latency_spread_ms=latency.spread_ms)
 
 
 def measured(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], identity: str) -> SubnetRow:
     """Score on the test split and time a generator once, and keep the row in the run directory under ``identity``."""
     path = run.stage_directory("report") / "measured" / f"{identity}.json"
     if not path.is_file():
-        write_json(path, asdict(measure(run, name, module, costs=costs)))
-    return replace(SubnetRow(**read_json(path)), name=name)
+        write_json(path, measure(run, name, module, costs=costs).to_json())
+    return replace(SubnetRow.from_json(read_json(path)), name=name)
 
 
 def measured_package(run: Run, name: str, package: Package) -> SubnetRow:
@@ -68,11 +69,13 @@ def notes(run: Run, *, split: str) -> tuple[str, ...]:
     """Return the sentences that belong under a table: the data, what judged, how latency was taken."""
     judged: dict[str, Any] = run.judge.provenance(getattr(run.data, split))
     latency = run.experiment.scores.latency
-    said = [
-        f"Data: {run.data.description}; {judged['images']} images of the {split} split.",
-        f"FID: {judged['feature_network']}.",
-        f"Latency: batch 1 on {latency.device}, median of {latency.runs} runs after {latency.warmup}, ± the distance between quartiles.",
-    ]
-    if judged["segmenter"] is not None:
-        said.insert(2, f"mIoU: {judged['segmenter']}; the real images reach {judged['ceiling_miou']:.3f}.")
+    compared = "" if judged["reference_images"] == judged["images"] else f", compared with {judged['reference_images']} real ones"
+    said = [f"Data: {run.data.description}; {judged['images']} images of the {split} split{compared}."]
+    for name in run.judge.metrics:
+        real = judged["real_scores"].get(name)
+        reached = "" if real is None else f"; the real images reach {shown(name, real)}"
+        said.append(f"{judge_of(name, judged)}{reached}.")
+    said.append(
+        f"Latency: batch 1 on {latency.device}, median of {latency.runs} runs after {latency.warmup}, ± the distance between quartiles."
+    )
     return tuple(said)

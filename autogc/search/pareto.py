@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogc.config.experiment import SCORES
 from autogc.errors import AutogcError
+from autogc.metrics.catalogue import METRICS
 
 if TYPE_CHECKING:
     from autogc.search.ledger import Evaluation
 
-HIGHER_IS_BETTER = frozenset({"miou"})
 PICKS = ("knee", "best", "smallest")
 # Above this many points the table of all pairs takes more memory than the filter takes time.
 PAIRWISE_LIMIT = 1024
 
 
 def minimizes(objective: str) -> bool:
-    """Return whether less of an objective is better: of FID and every cost, not of mIoU."""
-    return objective not in HIGHER_IS_BETTER
+    """Return whether less of an objective is better: of every cost, and of a score what its metric says."""
+    return objective not in METRICS or not METRICS[objective].higher_is_better
 
 
 def non_dominated(values: np.ndarray, minimize: Sequence[bool] | None = None) -> np.ndarray:
@@ -156,7 +155,7 @@ def pick(
         )
     if how == "knee":
         return members[knee(minimized_values(members, objectives))]
-    ranked = next((name for name in objectives if (name in SCORES) == (how == "best")), "macs")
+    ranked = next((name for name in objectives if (name in METRICS) == (how == "best")), "macs")
     order = [ranked, *(name for name in objectives if name != ranked)]
     return min(members, key=lambda evaluation: tuple(minimized_values([evaluation], order)[0]))
 

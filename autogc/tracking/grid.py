@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from autogc.files import replacing
+from autogc.tracking.quantities import QUANTITIES
 from autogc.tracking.table import SubnetRow, cell
 
 INK, SOFT, PAPER, UNLABELLED = (31, 41, 51), (82, 96, 109), (255, 255, 255), (40, 40, 40)
@@ -39,10 +40,10 @@ class GridRow:
 
 
 def subnet_column(row: SubnetRow) -> Column:
-    """Return a header with what a subnet costs and scores: MACs, stored bytes, FID, mIoU (those that are known)."""
+    """Return a header with what a subnet costs and scores: MACs, stored bytes, and every score that is known."""
     known = row.values()
-    labels = (("macs", "MACs"), ("storage_bytes", "stored"), ("fid", "FID"), ("miou", "mIoU"))
-    return Column(title=row.name, lines=tuple(f"{label} {cell(row, name)}" for name, label in labels if name in known))
+    labels = {"macs": "MACs", "storage_bytes": "stored"} | {name: one.title for name, one in QUANTITIES.items() if one.is_score}
+    return Column(title=row.name, lines=tuple(f"{label} {cell(row, name)}" for name, label in labels.items() if name in known))
 
 
 def image_grid(rows: Sequence[GridRow], path: str | Path, *, columns: Sequence[Column], class_names: Sequence[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""What each score and cost is called, its unit, and which direction is better: one row a quantity."""
+"""What each score and cost is called, its unit, and which direction is better: a score's metric says so, costs are listed here."""
 
 from __future__ import annotations
 
@@ -6,26 +6,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autogc.metrics.catalogue import METRICS
+
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A column of the results: ``unit`` is empty for a bare count, and only ``prefixed`` ones are shown in k, M, G."""
+    """A column of the results: ``unit`` is empty for a bare count, and only ``prefixed`` ones are shown in k, M, G.
+
+    ``digits`` is how many decimals are shown, as many as suit the value where it is None; ``role`` which network gives a score, whose label
+    belongs beside it.
+    """
 
     name: str
     title: str
     unit: str = ""
     higher_is_better: bool = False
     prefixed: bool = False
-    judged: bool = False  # given by a network, whose label belongs beside it
+    is_score: bool = False
+    digits: int | None = None
+    role: str | None = None
 
 
 QUANTITIES = {
     quantity.name: quantity
     for quantity in (
-        Quantity("fid", "FID", judged=True),
-        Quantity("miou", "mIoU", higher_is_better=True, judged=True),
+        *(
+            Quantity(
+                metric.name,
+                metric.title,
+                unit=metric.unit,
+                higher_is_better=metric.higher_is_better,
+                is_score=True,
+                digits=metric.digits,
+                role=metric.role(),
+            )
+            for metric in METRICS.values()
+        ),
         Quantity("macs", "MACs", prefixed=True),
         Quantity("macs_published", "MACs, published convention", prefixed=True),
         Quantity("params", "Parameters", prefixed=True),
@@ -50,22 +68,20 @@ def axis_title(name: str, values: Sequence[float]) -> str:
     """Return a title such as ``MACs (G)`` or ``FID (lower is better)``."""
     quantity = QUANTITIES[name]
     _, unit = scale_of(name, values)
-    title = quantity.title + (f" ({unit})" if unit else "")
-    if not quantity.judged:
-        return title
-    direction = "higher" if quantity.higher_is_better else "lower"
-    return f"{title} ({direction} is better)"
+    said = [unit] if unit else []
+    if quantity.is_score:
+        said.append(f"{'higher' if quantity.higher_is_better else 'lower'} is better")
+    return quantity.title + (f" ({', '.join(said)})" if said else "")
 
 
 def judge_of(name: str, provenance: Mapping[str, Any]) -> str:
-    """Return ``FID: feature network LABEL`` or ``mIoU: segmenter LABEL`` where the provenance of a score says it, else nothing."""
-    if not QUANTITIES[name].judged:
-        return ""
-    role = "segmenter" if name == "miou" else "feature_network"
-    label = provenance.get(role)
-    if isinstance(label, Mapping):
-        label = label.get("label")
-    return f"{QUANTITIES[name].title}: {role.replace('_', ' ')} {label}" if label else ""
+    """Return ``FID: feature network LABEL``, or ``PSNR: PROTOCOL`` without a network, where the provenance says it, else nothing."""
+    role = QUANTITIES[name].role
+    label = provenance.get(role) if role is not None else None
+    parts = [f"{role.replace('_', ' ')} {label}"] if role is not None and label else []
+    protocol = (provenance.get("protocols") or {}).get(name)
+    parts += [protocol] if protocol else []
+    return f"{QUANTITIES[name].title}: {', '.join(parts)}" if parts else ""
 
 
 def shown(name: str, value: float | None) -> str:
@@ -74,8 +90,8 @@ def shown(name: str, value: float | None) -> str:
         return "-"
     divisor, unit = scale_of(name, [value])
     scaled = value / divisor
-    if name == "miou":
-        return f"{scaled:.3f}"
+    if QUANTITIES[name].digits is not None:
+        return f"{scaled:.{QUANTITIES[name].digits}f} {unit}".rstrip()
     if divisor == 1.0 and QUANTITIES[name].prefixed:
         return f"{scaled:.0f} {unit}".rstrip()
     digits = 3 if abs(scaled) < 10 and divisor > 1 else 2 if abs(scaled) < 100 else 1

@@ -17,7 +17,7 @@ from autogc.search.pareto import eligible
 from autogc.tracking.album import FRONT_CSV, FRONT_HTML, FRONT_PNG, GRID_PNG, HYPERVOLUME_PNG, write_front
 from autogc.tracking.quantities import QUANTITIES
 from autogc.tracking.series import arrange, reference_point
-from autogc.tracking.table import COLUMNS, SubnetRow, cell, columns_of, markdown_table, teacher_of
+from autogc.tracking.table import SubnetRow, cell, columns_of, markdown_table, teacher_of
 
 if TYPE_CHECKING:
     from autogc.config.experiment import Experiment
@@ -73,8 +73,7 @@ def write_report(
 
 def row_of(evaluation: Evaluation, *, name: str | None = None) -> SubnetRow:
     """Return an evaluation as a row of the table, named by the first digits of its hash."""
-    values = {name: float(value) for name, value in {**evaluation.scores, **evaluation.costs}.items() if name in COLUMNS}
-    return SubnetRow(name=name or evaluation.candidate.hash[:8], **values)
+    return SubnetRow.of(name or evaluation.candidate.hash[:8], {**evaluation.scores, **evaluation.costs})
 
 
 def provenance_facts(

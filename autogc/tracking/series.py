@@ -57,7 +57,7 @@ class FrontSeries:
 
     @property
     def judges(self) -> str:
-        """Which network judged each score that is drawn."""
+        """Which network judged each score that is drawn, or how it was taken."""
         named = [judge_of(name, self.provenance) for name in (self.x, self.y, self.colour) if name]
         return "; ".join(one for one in named if one)
 
@@ -70,7 +70,7 @@ class FrontSeries:
     def logarithmic(self) -> bool:
         """Whether ``x`` is a cost that spans too large a ratio for a linear axis."""
         values = self._known(self.x)
-        return not QUANTITIES[self.x].judged and bool(values) and 0 < LOGARITHMIC_FROM * min(values) < max(values)
+        return not QUANTITIES[self.x].is_score and bool(values) and 0 < LOGARITHMIC_FROM * min(values) < max(values)
 
     @property
     def ticks(self) -> list[float]:
@@ -110,8 +110,8 @@ def arrange(
     constraints: Mapping[str, float] | None = None,
 ) -> FrontSeries:
     """Choose the axes and split the evaluations into the front and the rest; failed ones, and those over a constraint, are left out."""
-    scores = [name for name in objectives if QUANTITIES[name].judged]
-    costs = [name for name in objectives if not QUANTITIES[name].judged]
+    scores = [name for name in objectives if QUANTITIES[name].is_score]
+    costs = [name for name in objectives if not QUANTITIES[name].is_score]
     x, y, *rest = [*costs[:1], *scores, *costs[1:]] if costs else [*scores[1:], scores[0]]
     usable = eligible(evaluations, objectives, constraints)
     members = front(usable, objectives)

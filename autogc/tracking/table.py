@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autogc.files import replacing
 from autogc.tracking.quantities import QUANTITIES, shown
@@ -15,20 +15,18 @@ if TYPE_CHECKING:
     from autogc.search.ledger import Evaluation
 
 TEACHER = "teacher"
-COLUMNS = ("fid", "miou", "macs", "macs_published", "params", "storage_bytes", "latency_ms")
 
 
 @dataclass(frozen=True)
 class SubnetRow:
-    """One generator of the table. What was not measured is None. Scores: FID less is better, mIoU (0 to 1) more is better.
+    """One generator of the table: ``scores`` by the names of their metrics, costs, None for what was not measured.
 
     ``macs_published`` counts transposed convolutions at their output positions, as the papers do. ``latency_spread_ms`` is the
     spread beside the median ``latency_ms``. The row named ``teacher`` is what the others are compared with.
     """
 
     name: str
-    fid: float | None = None
-    miou: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
     macs: float | None = None
     macs_published: float | None = None
     params: float | None = None
@@ -38,7 +36,25 @@ class SubnetRow:
 
     def values(self) -> dict[str, float]:
         """Return what is known of the scores and costs, by name."""
-        return {name: value for name, value in asdict(self).items() if name in COLUMNS and value is not None}
+        known = {**asdict(self), **self.scores}
+        return {name: known[name] for name in QUANTITIES if known.get(name) is not None}
+
+    @classmethod
+    def of(cls, name: str, values: Mapping[str, Any]) -> SubnetRow:
+        """Return the row of what ``values`` say by name, scores and costs beside each other; what is neither is left out."""
+        known = {key: float(value) for key, value in values.items() if value is not None and key in QUANTITIES}
+        scores = {key: value for key, value in known.items() if QUANTITIES[key].is_score}
+        costs = {key: value for key, value in known.items() if key not in scores}
+        return cls(name=name, scores=scores, latency_spread_ms=values.get("latency_spread_ms"), **costs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON-ready data."""
+        return {**asdict(self), "scores": dict(self.scores)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SubnetRow:
+        """Read what ``to_json`` gave, or a row of a run whose scores stood beside its costs."""
+        return cls.of(data["name"], {**data, **data.get("scores", {})})
 
 
 def cell(row: SubnetRow, column: str, *, teacher: SubnetRow | None = None) -> str:
@@ -48,7 +64,7 @@ def cell(row: SubnetRow, column: str, *, teacher: SubnetRow | None = None) -> st
     if column == "latency_ms" and value is not None and row.latency_spread_ms is not None:
         text = text.replace(" ms", f" ± {row.latency_spread_ms:.2g} ms")
     whole = teacher.values().get(column) if teacher is not None and teacher is not row else None
-    if QUANTITIES[column].judged or not value or not whole:
+    if QUANTITIES[column].is_score or not value or not whole:
         return text
     return f"{text} ({whole / value:.1f}x)"
 
@@ -60,7 +76,7 @@ def teacher_of(rows: Sequence[SubnetRow]) -> SubnetRow | None:
 
 def columns_of(rows: Sequence[SubnetRow]) -> list[str]:
     """Return the columns that at least one row has a value for."""
-    return [column for column in COLUMNS if any(column in row.values() for row in rows)]
+    return [column for column in QUANTITIES if any(column in row.values() for row in rows)]
 
 
 def markdown_table(rows: Sequence[SubnetRow]) -> str:

@@ -7,6 +7,7 @@ from torch.nn import functional
 from autogc.data import DATASETS
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 from autogc.metrics.espnet import CAMVID_CLASSES, ESPNet
+from autogc.metrics.lenet import LeNet5
 from autogc.metrics.registry import Trainable
 from autogc.progress import Silent
 
@@ -27,7 +28,14 @@ def espnet_camvid(registry, path):
     return registry.build("espnet_camvid", {"weights": str(file)}, data=data, seed=0)
 
 
-EXAMPLES = {"dataset_segmenter": dataset_segmenter, "espnet_camvid": espnet_camvid}
+def lenet_mnist(registry, path):
+    file = path / "weights.pth"
+    if not file.exists():
+        torch.save(LeNet5().state_dict(), file)
+    return registry.build("lenet_mnist", {"weights": str(file)}, data=DATA, seed=0)
+
+
+EXAMPLES = {"dataset_segmenter": dataset_segmenter, "espnet_camvid": espnet_camvid, "lenet_mnist": lenet_mnist}
 
 
 def test_every_network_has_an_example():

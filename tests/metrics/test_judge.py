@@ -12,6 +12,8 @@ from autogc.errors import CheckpointError, ConfigError, MetricError, RunDirector
 from autogc.files import read_json
 from autogc.metrics import Judge, confusion_matrix, mean_iou
 from autogc.metrics.fid import frechet_distance_from_samples
+from autogc.metrics.psnr import psnr
+from autogc.metrics.ssim import ssim
 
 ARGS = {"steps": 40, "batch_size": 4, "width": 4}
 SMALL = {"height": 32, "width": 32, "train": 32, "validation": 24, "test": 8}
@@ -45,7 +47,7 @@ def test_real_pictures_are_perfect(prepared):
     judge, _ = prepared
     scores = judge.score(perfect(DATA.validation), DATA.validation)
     assert scores["fid"] == pytest.approx(0, abs=1e-9)
-    assert scores["miou"] == judge.provenance(DATA.validation)["ceiling_miou"]
+    assert scores["miou"] == judge.provenance(DATA.validation)["real_scores"]["miou"]
 
 
 def test_scores_are_those_of_the_parts(prepared):
@@ -58,7 +60,13 @@ def test_scores_are_those_of_the_parts(prepared):
         miou = mean_iou(confusion_matrix(network.segment(made), batch.labels, classes=11))
     real = perfect(DATA.validation)
     scores = judge.score(lambda inputs: real(inputs) * 0.5, DATA.validation)
-    assert scores == {"fid": pytest.approx(fid, rel=1e-4), "miou": pytest.approx(miou, abs=1e-6)}
+    signal, similarity = float(psnr(made, batch.target).mean()), float(ssim(made, batch.target).mean())
+    assert scores == {
+        "fid": pytest.approx(fid, rel=1e-4),
+        "miou": pytest.approx(miou, abs=1e-6),
+        "psnr": pytest.approx(signal),
+        "ssim": pytest.approx(similarity),
+    }
 
 
 def test_the_batch_size_does_not_matter(prepared):
@@ -88,7 +96,7 @@ def test_a_second_judge_comes_from_disk(prepared, monkeypatch):
     monkeypatch.setattr(type(judge.networks.features), "fit", None)
     again = Judge.prepare(SCORES, DATA, directory, seed=0)
     # Its reference is read, not computed.
-    monkeypatch.setattr(again, "_judge", None)
+    monkeypatch.setattr(again, "_judge_real", None)
     assert again.real_images(DATA.validation).reference_hash == judge.real_images(DATA.validation).reference_hash
     monkeypatch.undo()
     assert again.score(grey, DATA.validation) == expected
@@ -142,10 +150,12 @@ def test_too_few_images(prepared):
 
 def test_a_metric_that_it_cannot_give(tmp_path):
     judge = Judge.prepare(ScoresConfig(feature_network=NETWORK, segmenter=None), DATA, tmp_path / "evaluators", seed=0)
-    assert judge.metrics == ("fid",)
-    assert set(judge.score(grey, DATA.test)) == {"fid"}
-    with pytest.raises(MetricError, match="names no segmenter"):
+    assert judge.metrics == ("fid", "psnr", "ssim")
+    assert set(judge.score(grey, DATA.test)) == {"fid", "psnr", "ssim"}
+    with pytest.raises(MetricError, match=r"not 'miou': miou needs scores\.segmenter, which is null"):
         judge.score(grey, DATA.test, metrics=("fid", "miou"))
+    with pytest.raises(MetricError, match="'inception_score': inception_score needs a .* tells classes apart"):
+        judge.score(grey, DATA.test, metrics=("inception_score",))
 
 
 def test_two_networks_where_the_arguments_differ(tmp_path):

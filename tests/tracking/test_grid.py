@@ -9,8 +9,8 @@ from autogc.tracking.grid import CELL, GAP, MARGIN, UNLABELLED, input_picture, i
 
 COLUMNS = [
     Column("real"),
-    subnet_column(SubnetRow("teacher", fid=20.0, macs=8e9)),
-    subnet_column(SubnetRow("a3f09c11", fid=25.0, macs=1e9)),
+    subnet_column(SubnetRow("teacher", scores={"fid": 20.0}, macs=8e9)),
+    subnet_column(SubnetRow("a3f09c11", scores={"fid": 25.0}, macs=1e9)),
 ]
 
 

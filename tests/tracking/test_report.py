@@ -8,9 +8,9 @@ from PIL import Image
 from autogc.tracking import SubnetRow, markdown_table, row_of, write_report
 
 ROWS = [
-    SubnetRow("teacher", fid=20.0, miou=0.5, macs=8e9, params=4e6, storage_bytes=16e6, latency_ms=100.0, latency_spread_ms=2.5),
-    SubnetRow("a3f09c11", fid=25.5, miou=0.45, macs=1e9, params=1e6, storage_bytes=5e5, latency_ms=12.5, latency_spread_ms=0.31),
-    SubnetRow("a3 & <b>", fid=22.0, macs=1e9),
+    SubnetRow("teacher", scores={"fid": 20.0, "miou": 0.5}, macs=8e9, params=4e6, storage_bytes=16e6, latency_ms=100.0, latency_spread_ms=2.5),
+    SubnetRow("a3f09c11", scores={"fid": 25.5, "miou": 0.45}, macs=1e9, params=1e6, storage_bytes=5e5, latency_ms=12.5, latency_spread_ms=0.31),
+    SubnetRow("a3 & <b>", scores={"fid": 22.0}, macs=1e9),
 ]
 
 
@@ -28,7 +28,7 @@ def test_without_a_teacher_there_are_no_ratios():
 
 def test_an_evaluation_as_a_row(evaluations):
     row = row_of(evaluations[1])
-    assert row == SubnetRow(evaluations[1].candidate.hash[:8], fid=30.0, miou=0.4, macs=2e9, params=1e5, storage_bytes=2e6)
+    assert row == SubnetRow(evaluations[1].candidate.hash[:8], scores={"fid": 30.0, "miou": 0.4}, macs=2e9, params=1e5, storage_bytes=2e6)
 
 
 @pytest.fixture

@@ -42,9 +42,8 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
 
 def _score(run: Run, directory: Path) -> None:
     row = measured_package(run, directory.name, load_package(directory))
-    scores = {name: value for name, value in row.values().items() if name in run.judge.metrics}
     assert row.latency_ms is not None
-    rescore_package(directory, scores=scores, provenance=run.judge.provenance(run.data.test), costs={"latency_ms": row.latency_ms})
+    rescore_package(directory, scores=row.scores, provenance=run.judge.provenance(run.data.test), costs={"latency_ms": row.latency_ms})
 
 
 def _done(run: Run) -> bool:

@@ -1,0 +1,19 @@
+"""The metrics, in the order in which tables show them. A new one is a file, a line here, and a row in the contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from autogc.metrics.fid import Fid
+from autogc.metrics.inception_score import InceptionScore
+from autogc.metrics.metric import REMEDIES, Metric, Need
+from autogc.metrics.miou import MeanIou
+from autogc.metrics.psnr import Psnr
+from autogc.metrics.ssim import Ssim
+
+METRICS: Mapping[str, type[Metric]] = {metric.name: metric for metric in (Fid, MeanIou, InceptionScore, Psnr, Ssim)}
+
+
+def lacking(name: str, offers: Collection[Need]) -> list[str]:
+    """Return what a metric needs and ``offers`` do not have, each as ``fid needs ...``; empty where it can be given."""
+    return [f"{name} {REMEDIES[need]}" for need in sorted(METRICS[name].needs) if need not in offers]

@@ -1,0 +1,93 @@
+"""What every metric is: what it needs of a batch of pictures, and how it adds batches up to one number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from torch import Tensor
+
+from autogc.config.experiment import PixelsConfig
+from autogc.data import IGNORE_INDEX
+
+if TYPE_CHECKING:
+    from autogc.metrics.fid import Reference
+
+# features: of a feature network, and those of the real pictures. probabilities: of a feature network that tells classes apart.
+# segmentation: of a segmenter, beside true labels. pairs: the real picture that each generated one should be.
+Need = Literal["features", "probabilities", "segmentation", "pairs"]
+# Which of an experiment's networks answers a need; a need without one is answered by the data.
+ROLES: Mapping[Need, str] = {"features": "feature_network", "probabilities": "feature_network", "segmentation": "segmenter"}
+# How a user gets what is missing.
+REMEDIES: Mapping[Need, str] = {
+    "features": "needs scores.feature_network, which is null",
+    "probabilities": "needs a scores.feature_network that tells classes apart, such as lenet_mnist or dataset_classifier",
+    "segmentation": "needs scores.segmenter, which is null (or auto, on a dataset without labels)",
+    "pairs": "needs a real picture for each generated one, which this kind of dataset does not have",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a metric may be told before it starts. ``reference`` is there for those that need features, and nowhere while it is made."""
+
+    pixels: PixelsConfig = PixelsConfig()
+    classes: int = 0
+    ignore_index: int = IGNORE_INDEX
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is known of one batch of pictures. What no metric asked for is None.
+
+    ``pictures`` and ``target`` are float (N, C, H, W) in [-1, 1], C 1 or 3, already rounded to 8 bits; ``labels`` and ``segmentation`` int64
+    (N, H, W); ``features`` float64 (N, D) and ``probabilities`` float64 (N, K) on the CPU.
+    """
+
+    pictures: Tensor
+    target: Tensor | None = None
+    labels: Tensor | None = None
+    features: Tensor | None = None
+    probabilities: Tensor | None = None
+    segmentation: Tensor | None = None
+
+
+class Metric:
+    """A score in the making: ``add`` each batch, then ask for the ``value``, which does not depend on how pictures were batched.
+
+    ``digits`` is how many decimals a reader wants. ``on_real`` says that real pictures have a value of their own, worth knowing beside a
+    generator's: mIoU, say, which no generator should expect to pass.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    meaning: ClassVar[str]  # one line for whoever receives a number
+    higher_is_better: ClassVar[bool]
+    needs: ClassVar[frozenset[Need]]
+    unit: ClassVar[str] = ""
+    digits: ClassVar[int | None] = None
+    on_real: ClassVar[bool] = False
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    def add(self, seen: Observation) -> None:
+        """Take in a batch."""
+        raise NotImplementedError
+
+    def value(self) -> float:
+        """Return the score of everything that was added; raises ``MetricError`` where that does not suffice."""
+        raise NotImplementedError
+
+    @classmethod
+    def protocol(cls, setting: Setting) -> str | None:
+        """Return how the number is made where there is a choice, in a few words, or None."""
+        del setting
+        return None
+
+    @classmethod
+    def role(cls) -> str | None:
+        """Return which of the experiment's networks judges, ``feature_network`` or ``segmenter``; None where it is no network."""
+        return next((ROLES[need] for need in sorted(cls.needs) if need in ROLES), None)
