@@ -58,15 +58,21 @@ class Registry(Generic[T]):
                 found.append(f"{self.kind} {name!r} needs the argument {key!r}")
         return found
 
+    def complete(self, name: str, args: Mapping[str, Any], *, offered: Mapping[str, Any], given: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return ``args`` and, of what is ``offered``, what the builder has a parameter for and ``args`` do not say.
+
+        Raises ConfigError where ``name`` can't be built from that and the parameters named by ``given``.
+        """
+        found = self.problems(name, args, given=given, offered=tuple(offered))
+        if found:
+            raise ConfigError(found)
+        parameters = inspect.signature(self._builders[name]).parameters
+        return {**args, **{key: value for key, value in offered.items() if key in parameters and key not in args}}
+
     def build(self, name: str, args: Mapping[str, Any] | None = None, *, offered: Mapping[str, Any] | None = None, **given: Any) -> T:
         """Build ``name`` with the file's ``args`` and the caller's own keyword arguments.
 
         What is ``offered`` goes to builders that have such a parameter, where ``args`` do not say it.
         """
-        args = dict(args or {})
-        found = self.problems(name, args, given=tuple(given), offered=tuple(offered or ()))
-        if found:
-            raise ConfigError(found)
-        parameters = inspect.signature(self._builders[name]).parameters
-        taken = {key: value for key, value in (offered or {}).items() if key in parameters and key not in args}
-        return self._builders[name](**args, **taken, **given)
+        complete = self.complete(name, args or {}, offered=offered or {}, given=tuple(given))
+        return self._builders[name](**complete, **given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from autogc.config.experiment import Experiment
 from autogc.config.schema import flatten, problems_of, split_key
+from autogc.config.source import locate
 from autogc.errors import ConfigError, nearest
 from autogc.files import sha256_json, write_text
 
@@ -51,10 +52,35 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
 
 
-def load_experiment(path: str | Path, *, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(
+    path: str | Path, *, overrides: Sequence[str] = (), also: Callable[[Mapping[str, Any]], list[str]] | None = None
+) -> Experiment:
     """Read an experiment file. ``overrides`` are strings such as ``"search.evaluations=40"``, their values YAML.
 
+    A generator of the user's own is looked for beside the file and in the current directory; what is returned has its absolute path and the
+    hash of its source. ``also`` is asked what else is wrong with the file's tree of keys, where the schema refuses it: all is told at once.
     Raises ConfigError with every problem: unknown keys (with the nearest valid ones), missing keys, values of a wrong type or range.
+    """
+    return validated(*read_tree(path, overrides=overrides), source=str(path), also=also)
+
+
+def validated(
+    tree: dict[str, Any], problems: list[str], *, source: str, also: Callable[[Mapping[str, Any]], list[str]] | None = None
+) -> Experiment:
+    """Return the experiment that ``tree`` says. Raises ConfigError with ``problems`` and those of the tree."""
+    try:
+        experiment = Experiment.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError([*problems, *problems_of(error), *(also(tree) if also else ())], source=source) from None
+    if problems:
+        raise ConfigError([*problems, *(also(tree) if also else ())], source=source)
+    return experiment
+
+
+def read_tree(path: str | Path, *, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[str]]:
+    """Return a file's keys and values with the overrides in place and the user's generator located, and what is wrong with these two.
+
+    Raises ConfigError where there is no such file or it holds no mapping.
     """
     path = Path(path)
     if not path.is_file():
@@ -65,13 +91,12 @@ def load_experiment(path: str | Path, *, overrides: Sequence[str] = ()) -> Exper
     if not isinstance(tree, dict):
         raise ConfigError(f"must be a mapping of keys to values, got {type(tree).__name__}", source=str(path))
     problems = [problem for override in overrides for problem in _override(tree, override)]
-    try:
-        experiment = Experiment.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(problems + problems_of(error), source=str(path)) from None
-    if problems:
-        raise ConfigError(problems, source=str(path))
-    return experiment
+    if isinstance(tree.get("generator"), dict):
+        try:
+            tree["generator"] = locate(tree["generator"], base=path.parent)
+        except ConfigError as error:
+            problems += [f"generator.module: {problem}" for problem in error.problems]
+    return tree, problems
 
 
 def parse_yaml(text: str, *, source: str) -> Any:
@@ -113,21 +138,29 @@ def dump_experiment(experiment: Experiment, path: str | Path) -> None:
 
 
 def diff_experiments(before: Experiment, after: Experiment, *, ignore: Iterable[str] = ()) -> list[str]:
-    """Return each difference as ``dotted.key: value before -> value after``, leaving out keys that match a pattern of ``ignore``."""
+    """Return each difference as ``dotted.key: value before -> value after``, leaving out keys that match a pattern of ``ignore``.
+
+    A generator of the user's own is its class's name and its source's content, wherever the file lies.
+    """
     patterns = tuple(ignore)
-    old, new = (flatten(experiment.model_dump(mode="json")) for experiment in (before, after))
+    old, new = (flatten(_decisive(experiment)) for experiment in (before, after))
     found = []
     for key in sorted(old.keys() | new.keys()):
         was, now = old.get(key, _ABSENT), new.get(key, _ABSENT)
         if was != now and not matches(key, patterns=patterns):
-            found.append(f"{key}: {_shown(was)} -> {_shown(now)}")
+            edited = key == "generator.source_sha256" and _ABSENT not in (was, now)
+            found.append(f"{key}: {_shown(was)} -> {_shown(now)}" + (f" ({after.generator.source} was edited)" if edited else ""))
     return found
 
 
 def fingerprint(experiment: Experiment) -> str:
     """Return the SHA-256 over everything that decides what a run makes; equal for experiments that may share a run directory."""
-    leaves = flatten(experiment.model_dump(mode="json"))
+    leaves = flatten(_decisive(experiment))
     return sha256_json({key: value for key, value in leaves.items() if not matches(key, patterns=CHANGEABLE)})
+
+
+def _decisive(experiment: Experiment) -> dict[str, Any]:
+    return {**experiment.model_dump(mode="json"), "generator": experiment.generator.identity}
 
 
 def matches(key: str, *, patterns: Iterable[str]) -> bool:
