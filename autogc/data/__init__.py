@@ -1,10 +1,26 @@
 """Datasets: what a generator is given, the real pictures, and the labels that mIoU needs."""
 
-from autogc.data import folders, streets
-from autogc.data.dataset import Batch, Dataset, Split
+from autogc.data import attributes, folders, mnist, streets, super_resolution, unpaired
+from autogc.data.batch import Batch
+from autogc.data.dataset import Dataset, Split
 from autogc.data.opened import open_data
 from autogc.data.order import training_batches
 from autogc.data.registry import DATASETS
 from autogc.data.samples import IGNORE_INDEX, Samples
 
-__all__ = ["DATASETS", "IGNORE_INDEX", "Batch", "Dataset", "Samples", "Split", "folders", "open_data", "streets", "training_batches"]
+__all__ = [
+    "DATASETS",
+    "IGNORE_INDEX",
+    "Batch",
+    "Dataset",
+    "Samples",
+    "Split",
+    "attributes",
+    "folders",
+    "mnist",
+    "open_data",
+    "streets",
+    "super_resolution",
+    "training_batches",
+    "unpaired",
+]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from autogc.data.batch import Batch
 from autogc.data.inputs import InputKind
-from autogc.data.samples import IGNORE_INDEX, Samples, Window, gather, signed
+from autogc.data.samples import IGNORE_INDEX, Pictures, Samples, Window, gather, shape_of, signed
+from autogc.errors import DataError
 from autogc.progress import Progress, Silent
 
 # paired: the target is what the input should become. unpaired: pictures of two domains that know nothing of each other.
@@ -19,58 +21,15 @@ from autogc.progress import Progress, Silent
 Kind = Literal["paired", "unpaired", "unconditional", "domains"]
 
 
-@dataclass
-class Batch:
-    """``input`` float32 (N, Cin, h, w), what the generator is given, and ``target`` float32 (N, C, H, W) in [-1, 1], real pictures.
-
-    Where they are paired, the target is what the input should become, and pixels correspond. ``labels`` int64 (N, H, W) or None.
-    ``domains``
-    and ``wanted``, float32 (N, D) of 0 and 1 or None: what the target belongs to, and what the input asks for.
-    """
-
-    input: Tensor
-    target: Tensor
-    labels: Tensor | None
-    names: list[str]
-    domains: Tensor | None = None
-    wanted: Tensor | None = None
-
-    def to(self, device: torch.device | str) -> Batch:
-        """Return the batch with its tensors on ``device``."""
-        return self._each(lambda tensor: tensor.to(device))
-
-    def chunk(self, parts: int) -> list[Batch]:
-        """Return the batch in ``parts`` equal parts."""
-        share = len(self.names) // parts
-        assert share * parts == len(self.names), "a batch is cut into equal parts"
-        slices = [slice(part * share, (part + 1) * share) for part in range(parts)]
-        return [replace(self._each(lambda tensor, one=one: tensor[one]), names=self.names[one]) for one in slices]  # type: ignore[misc]
-
-    def flipped(self, which: Tensor) -> Batch:
-        """Return the batch with the samples that the bool tensor ``which`` (N,) marks mirrored left to right."""
-
-        def mirror(values: Tensor) -> Tensor:
-            if values.ndim < 3:
-                return values
-            shape = (-1,) + (1,) * (values.ndim - 1)
-            return torch.where(which.view(shape), values.flip(-1), values)
-
-        return self._each(mirror)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        parts = {name: getattr(self, name) for name in ("input", "target", "labels", "domains", "wanted")}
-        return replace(self, **{name: change(value) for name, value in parts.items() if value is not None})
-
-
 class Split:
     """A named part of a dataset. Nothing is decoded before the first use.
 
     ``names`` are the samples', one for each input; ``input`` says how inputs are made of the decoded ``Samples``; ``decode`` reads them.
     Where pictures and inputs are not ``paired`` they have counts of their own. ``crop`` (height, width) of the target is cut at random
-    out of
-    training samples, ``scale`` is how many times larger a target is than its input, ``mirror`` whether half of the training samples are
-    flipped. ``references`` are the splits whose real pictures the Fréchet distance is taken against; this one's where there are none.
-    Pickling a split decodes it and leaves ``decode`` behind, so that a worker needs no files.
+    out of training samples, ``scale`` is how many times larger a target is than its input, ``mirror`` whether half of the training samples
+    are flipped. ``references`` are the splits whose real pictures the Fréchet distance is taken against; this one's where there are none.
+    Pickling a split decodes it and leaves ``decode`` behind, so that a worker needs no files, unless they are too many to be decoded at
+    once (``data/filelist.py``).
     """
 
     def __init__(
@@ -95,7 +54,7 @@ class Split:
         self.mirror = mirror
         # The fingerprint of the dataset that the split is of; the dataset sets it.
         self.dataset = ""
-        self._references = tuple(references)
+        self.references = tuple(references)
         self._decode: Callable[[Progress], Samples] | None = decode
         self._samples: Samples | None = None
 
@@ -120,14 +79,15 @@ class Split:
     ) -> Batch:
         """Return the samples at ``indices`` (all of them when None), as float tensors that share no memory with the split.
 
-        ``targets`` are the places of the real pictures where they are not paired: as many places further by default. ``windows`` are cut
-        out
-        of the inputs (in the input's pixels), ``target_windows`` out of the targets; where paired, the same place. Samples of different
-        sizes can be together only with windows.
+        ``targets`` are the places of the real pictures where they are not paired: the same numbers by default. ``windows`` are cut out of
+        the inputs (in the input's pixels), ``target_windows`` out of the targets; where paired, the same place. Without any, a split that
+        is cropped gives the middle of each sample. Samples of different sizes can be together only with windows.
         """
         samples = self.load()
         chosen = _places(indices, len(self))
         wanted = chosen if self.paired else [place % len(samples.targets) for place in (chosen if targets is None else targets)]
+        if windows is None and target_windows is None:
+            windows, target_windows = self.windows(chosen, wanted)
         if self.paired and windows is not None:
             target_windows = [window.scaled(self.scale) for window in windows]
         made = self.input.make(samples, chosen, windows, split=self.name)
@@ -141,30 +101,59 @@ class Split:
             wanted=made.wanted,
         )
 
+    def windows(
+        self,
+        places: Sequence[int],
+        targets: Sequence[int],
+        *,
+        at: np.ndarray | None = None,
+        target_at: np.ndarray | None = None,
+    ) -> tuple[list[Window] | None, list[Window] | None]:
+        """Return what ``batch`` cuts out of the inputs at ``places`` and the real pictures at ``targets``; None where nothing is cut.
+
+        ``at`` and ``target_at`` (n, 2), in [0, 1), say how far down and to the right; the middle without them. Raises ``DataError`` for a
+        picture that is smaller than the crop.
+        """
+        if self.crop is None:
+            return None, None
+        samples = self.load()
+        height, width = self.crop
+        if self.paired:
+            small = (height // self.scale, width // self.scale)
+            return _windows(samples.targets if samples.given is None else samples.given, places, at, size=small), None
+        given = None if samples.given is None else _windows(samples.given, places, at, size=self.crop)
+        return given, _windows(samples.targets, targets, target_at, size=self.crop)
+
     def batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Batch]:
         """Yield the first ``limit`` samples (all when None) in order; the last batch may be smaller, as is one before another size."""
         end = len(self) if limit is None else min(limit, len(self))
         yield from (self.batch(places) for places in _runs(self._sizes(), end, batch_size))
 
     def real_batches(self, batch_size: int, *, limit: int | None = None) -> Iterator[Tensor]:
-        """Yield the real pictures that generated ones are compared with, float32 (n, C, H, W) in [-1, 1]: the targets of the first
-        ``limit``
-        samples where they are paired, otherwise all pictures of ``references``."""
+        """Yield the real pictures that generated ones are compared with, float32 (n, C, H, W) in [-1, 1].
+
+        They are the targets of the first ``limit`` samples where they are paired, otherwise all pictures of ``references``.
+        """
         if self.paired:
             yield from (batch.target for batch in self.batches(batch_size, limit=limit))
             return
-        for split in self._references or (self,):
+        for split in self.references or (self,):
             pictures = split.load().targets
-            for places in _runs(_sizes_of(pictures), len(pictures), batch_size):
-                yield signed(gather(pictures, places, None))
+            for places in _runs(None if split.crop else _sizes_of(pictures), len(pictures), batch_size):
+                yield signed(gather(pictures, places, split.windows([], places)[1]))
 
     def _sizes(self) -> Sequence[tuple[int, ...]] | None:
         """Return the size of each sample's target, or None where all are equal."""
-        return _sizes_of(self.load().targets) if self.paired else None
+        return _sizes_of(self.load().targets) if self.paired and self.crop is None else None
+
+    @property
+    def source(self) -> Callable[[Progress], Samples] | None:
+        """How it is decoded; None in a copy that travelled."""
+        return self._decode
 
     def __getstate__(self) -> dict[str, Any]:
         # The statistics of the references go with the judge.
-        return self.__dict__ | {"_samples": self.load(), "_decode": None, "_references": ()}
+        return self.__dict__ | {"_samples": self.load(), "_decode": None, "references": ()}
 
 
 @dataclass
@@ -219,7 +208,7 @@ class Dataset:
     def check(self, progress: Progress | None = None) -> None:
         """Decode every sample of every split, so that whatever is wrong with one is said now (``DataError``)."""
         for split in self.splits:
-            split.load(progress).check()
+            split.load(progress).check(progress)
 
 
 def _places(indices: Tensor | slice | Sequence[int] | None, count: int) -> list[int]:
@@ -231,8 +220,20 @@ def _places(indices: Tensor | slice | Sequence[int] | None, count: int) -> list[
     return [place + count if place < 0 else place for place in places]
 
 
-def _sizes_of(pictures: Any) -> Sequence[tuple[int, ...]] | None:
+def _sizes_of(pictures: Pictures) -> Sequence[tuple[int, ...]] | None:
     return None if isinstance(pictures, np.ndarray) else pictures.sizes()
+
+
+def _windows(pictures: Pictures, places: Sequence[int], at: np.ndarray | None, *, size: tuple[int, int]) -> list[Window]:
+    """Return a window of ``size`` for each picture, as far down and to the right as ``at`` says."""
+    found = []
+    for row, place in enumerate(places):
+        height, width = shape_of(pictures, place)[-2:]
+        if height < size[0] or width < size[1]:
+            raise DataError(f"a training picture is {height} x {width} pixels, smaller than the crop of {size[0]} x {size[1]}")
+        down, right = (0.5, 0.5) if at is None else at[row]
+        found.append(Window(int(down * (height - size[0] + 1)), int(right * (width - size[1] + 1)), *size))
+    return found
 
 
 def _runs(sizes: Sequence[tuple[int, ...]] | None, end: int, batch_size: int) -> Iterator[list[int]]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from autogc.data.dataset import Dataset, Split
-from autogc.data.decode import label_table, read_labels, read_photo
+from autogc.data.decode import label_table
+from autogc.data.filelist import FileList, FileSamples
 from autogc.data.inputs import LabelInput, PictureInput
-from autogc.data.pairing import Pair, contents, find_pairs, in_threads
+from autogc.data.pairing import Pair, contents, find_pairs
+from autogc.data.readers import LabelMap, Photo
 from autogc.data.registry import DATASETS
-from autogc.data.samples import IGNORE_INDEX, Samples
+from autogc.data.samples import IGNORE_INDEX
 from autogc.errors import ConfigError, DataError
 from autogc.files import sha256_json
-from autogc.progress import Progress
 
 SMALLEST = 8
 
@@ -91,7 +91,7 @@ def paired_folders(
             name,
             names=[pair.stem for pair in found],
             input=PictureInput() if labels is None else LabelInput(channels),
-            decode=partial(_decode_all, found, split=name, labels=labels, height=height, width=width),
+            decode=FileSamples(name, _lists(found, labels=labels, height=height, width=width)),
         )
         for name, found in pairs.items()
     }
@@ -132,15 +132,8 @@ def _label_values(classes: str | Sequence[str], ignore_index: int | None, *, bas
     )
 
 
-def _decode_all(pairs: Sequence[Pair], progress: Progress, *, split: str, labels: LabelValues | None, height: int, width: int) -> Samples:
-    def decode(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-        if labels is None:
-            given = read_photo(pair.input, height=height, width=width)
-        else:
-            given = read_labels(pair.input, height=height, width=width, classes=labels.table)
-        return given, read_photo(pair.target, height=height, width=width)
-
-    progress.start(f"reading {split} images", total=len(pairs))
-    decoded = in_threads(decode, pairs, tell=progress.update)
-    inputs, targets = (np.stack(column) for column in zip(*decoded, strict=True))
-    return Samples(targets=targets, inputs=inputs) if labels is None else Samples(targets=targets, labels=inputs)
+def _lists(pairs: Sequence[Pair], *, labels: LabelValues | None, height: int, width: int) -> dict[str, FileList]:
+    photo = Photo(height, width)
+    inputs = [pair.input for pair in pairs]
+    given = {"inputs": FileList(inputs, photo)} if labels is None else {"labels": FileList(inputs, LabelMap(height, width, labels.table))}
+    return given | {"targets": FileList([pair.target for pair in pairs], photo)}

@@ -39,17 +39,19 @@ class PictureInput:
 
 @dataclass(frozen=True)
 class LabelInput:
-    """The label map, one-hot in ``channels`` channels of 1 and -1; with ``edges`` one more channel, 1 on the borders between instances.
+    """The label map (``maps``, or else ``labels``), one-hot in ``channels`` channels of 1 and -1.
 
-    A channel past the last class, where there is one, marks unlabelled pixels.
+    With ``edges`` there is one more channel, 1 on the borders between instances. A channel past the last class, where there is one, marks
+    unlabelled pixels.
     """
 
     channels: int
     edges: bool = False
 
     def make(self, samples: Samples, places: Sequence[int], windows: Sequence[Window] | None, *, split: str) -> Made:
-        assert samples.labels is not None
-        maps = one_hot(torch.from_numpy(gather(samples.labels, places, windows).astype(np.int64)), self.channels)
+        given = samples.labels if samples.maps is None else samples.maps
+        assert given is not None
+        maps = one_hot(torch.from_numpy(gather(given, places, windows).astype(np.int64)), self.channels)
         if self.edges:
             assert samples.edges is not None
             borders = torch.from_numpy(gather(samples.edges, places, windows).astype(np.float32)).mul_(2).sub_(1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from autogc.data.dataset import Batch, Split
-from autogc.data.samples import Pictures, Window
 from autogc.errors import ConfigError, DataError
 
 
@@ -37,33 +36,12 @@ def _batches(split: Split, batch_size: int, seed: int, step: int, rank: int, wor
         positions = range(first, first + share)
         places, draws = inputs.at(positions)
         target_places, target_draws = targets.at(positions)
-        windows = target_windows = None
-        if split.crop is not None:
-            samples, (height, width) = split.load(), split.crop
-            given = samples.inputs if samples.inputs is not None else samples.labels
-            small = (height // split.scale, width // split.scale)
-            windows = None if given is None and not split.paired else _windows(_or(given, samples.targets), places, draws, small)
-            target_windows = None if split.paired else _windows(samples.targets, target_places, target_draws, split.crop)
+        windows, target_windows = split.windows(places, target_places, at=draws[:, 1:], target_at=target_draws[:, 1:])
         batch = split.batch(places, targets=target_places, windows=windows, target_windows=target_windows)
         if split.mirror:
             batch = batch.flipped(torch.from_numpy(draws[:, 0] < 0.5))
         yield batch
         step += 1
-
-
-def _or(given: Pictures | None, otherwise: Pictures) -> Pictures:
-    return otherwise if given is None else given
-
-
-def _windows(pictures: Pictures, places: Sequence[int], draws: np.ndarray, size: tuple[int, int]) -> list[Window]:
-    """Return a window of ``size`` for each picture, wherever its draws (in [0, 1)) put it."""
-    found = []
-    for place, (_, down, right) in zip(places, draws, strict=True):
-        height, width = pictures[place].shape[-2:]
-        if height < size[0] or width < size[1]:
-            raise DataError(f"a training picture is {height} x {width} pixels, smaller than the crop of {size[0]} x {size[1]}")
-        found.append(Window(int(down * (height - size[0] + 1)), int(right * (width - size[1] + 1)), *size))
-    return found
 
 
 class _Passes:

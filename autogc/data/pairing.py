@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from autogc.data.threads import in_threads
 from autogc.errors import DataError
 from autogc.files import sha256_file
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-THREADS = min(8, os.cpu_count() or 1)
 SHOWN = 3
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -73,18 +67,3 @@ def _hashes(pair: Pair) -> tuple[str, str]:
         return sha256_file(pair.input), sha256_file(pair.target)
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-
-def in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, tell: Callable[[int], None] | None = None) -> list[Result]:
-    """Return the results in order; the first error stops what has not begun. Decoding and hashing release the interpreter's lock."""
-    results: list[Result] = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            for result in pool.map(work, items):
-                results.append(result)
-                if tell is not None:
-                    tell(len(results))
-        except DataError:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return results

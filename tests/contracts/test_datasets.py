@@ -1,39 +1,16 @@
-"""What every registered dataset must do. A new dataset adds one row to ``EXAMPLES``."""
+"""What every registered dataset must do. A new dataset adds one row to ``dataset_examples.EXAMPLES``."""
 
 import pickle
+from itertools import islice
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from dataset_examples import COUNTS, EXAMPLES
 
-from autogc.data import DATASETS, Dataset
+from autogc.data import DATASETS, Dataset, training_batches
+from autogc.data import filelist as filelist_module
 
-SPLITS = ("train", "validation", "test")
-
-
-def streets(_path):
-    return DATASETS.build("streets", {"height": 32, "width": 48, "train": 4, "validation": 3, "test": 2}, seed=0)
-
-
-def labelled_folders(path, input_kind="labels"):
-    generator = np.random.default_rng(0)
-    for split, count in zip(SPLITS, (4, 3, 2), strict=True):
-        for index in range(count):
-            for folder, image in (("in", generator.integers(0, 4, (32, 48))), ("out", generator.integers(0, 256, (32, 48, 3)))):
-                (path / split / folder).mkdir(parents=True, exist_ok=True)
-                Image.fromarray(image.astype(np.uint8)).save(path / split / folder / f"{index}.png")
-    splits = {split: {"input": f"{split}/in", "target": f"{split}/out"} for split in SPLITS}
-    labels = {"classes": ["a", "b", "c", "void"], "ignore_index": 3} if input_kind == "labels" else {}
-    arguments = {"root": str(path), **splits, "height": 32, "width": 48, "input_kind": input_kind, **labels}
-    return DATASETS.build("paired_folders", arguments, seed=0)
-
-
-def image_folders(path):
-    return labelled_folders(path, input_kind="image")
-
-
-EXAMPLES = {"streets": [streets], "paired_folders": [labelled_folders, image_folders]}
+FIELDS = ("input", "target", "labels", "domains", "wanted")
 
 
 def test_every_dataset_has_an_example():
@@ -45,21 +22,55 @@ def made(request, tmp_path):
     return request.param, tmp_path, request.param(tmp_path)
 
 
+def same(a, b) -> bool:
+    """Whether two batches are bit for bit the same."""
+    pairs = [(getattr(a, name), getattr(b, name)) for name in FIELDS]
+    return a.names == b.names and all(x is y is None or torch.equal(x, y) for x, y in pairs)
+
+
+def take(split, count, **arguments):
+    return list(islice(training_batches(split, **arguments), count))
+
+
 def test_batches_have_the_promised_shapes_types_and_ranges(made):
     data: Dataset = made[2]
-    assert [split.name for split in data.splits] == list(SPLITS)
+    assert [split.name for split in data.splits] == list(COUNTS)
+    assert [len(split) for split in data.splits] == list(COUNTS.values())
     for split in data.splits:
         batch = split.batch(slice(0, 2))
-        assert batch.input.shape == (2, data.input_channels, data.height, data.width)
-        assert batch.target.shape == (2, data.target_channels, data.height, data.width)
+        height, width = split.crop or (data.height, data.width)
+        if data.kind == "unconditional":
+            assert batch.input.shape == (2, *data.input_shape)
+        else:
+            assert batch.input.shape == (2, data.input_channels, height // split.scale, width // split.scale)
+            assert batch.input.min() >= -1 and batch.input.max() <= 1
+        assert batch.target.shape == (2, data.target_channels, height, width)
+        assert batch.target.min() >= -1 and batch.target.max() <= 1
         for pictures in (batch.input, batch.target):
-            assert pictures.dtype == torch.float32 and pictures.min() >= -1 and pictures.max() <= 1 and pictures.std() > 0
+            assert pictures.dtype == torch.float32 and pictures.std() > 0
         assert (batch.labels is None) == (not data.class_names)
         if batch.labels is not None:
-            assert batch.labels.dtype == torch.int64 and batch.labels.shape == (2, data.height, data.width)
+            assert batch.labels.dtype == torch.int64 and batch.labels.shape == (2, height, width)
             values = set(batch.labels.unique().tolist())
             assert values <= {*range(len(data.class_names)), data.ignore_index}
-        assert batch.names == list(split.names[:2])
+        assert batch.names == list(split.names[:2]) and len(set(split.names)) == len(split)
+    assert data.height == data.input_shape[1] * data.train.scale or data.kind == "unconditional"
+
+
+def test_domains_are_those_of_the_pictures_and_are_asked_for_behind_them(made):
+    data = made[2]
+    for split in data.splits:
+        batch = split.batch()
+        assert (batch.domains is None) == (not data.domain_names) == (batch.wanted is None)
+        if batch.domains is None:
+            continue
+        assert batch.domains.shape == batch.wanted.shape == (len(split), len(data.domain_names))
+        assert set(batch.domains.unique().tolist()) <= {0.0, 1.0}
+        assert torch.equal(batch.input[:, :3], batch.target)
+        maps = batch.wanted[:, :, None, None].expand_as(batch.input[:, 3:])
+        assert torch.equal(batch.input[:, 3:], maps)
+        if data.exclusive_domains:
+            assert torch.equal(batch.domains.sum(1), torch.ones(len(split)))
 
 
 def test_indexing_agrees_with_iteration(made):
@@ -72,43 +83,79 @@ def test_indexing_agrees_with_iteration(made):
     assert [name for batch in split.batches(2, limit=3) for name in batch.names] == list(split.names[:3])
 
 
+def test_real_pictures_are_of_the_size_of_generated_ones(made):
+    data = made[2]
+    for split in (data.validation, data.test):
+        real = torch.cat(list(split.real_batches(2)))
+        assert real.shape[1:] == data.target_shape
+        if split.paired:
+            assert torch.equal(real, split.batch().target)
+        else:
+            assert len(real) == sum(len(one.load().targets) for one in split.references or (split,))
+
+
 def test_a_batch_can_be_changed_without_changing_the_split(made):
     split = made[2].train
     before = split.batch()
     changed = split.batch()
-    for tensor in (changed.input, changed.target, changed.labels):
-        if tensor is not None:
-            tensor.zero_()
-    assert torch.equal(split.batch().target, before.target) and torch.equal(split.batch().input, before.input)
+    for name in FIELDS:
+        if getattr(changed, name) is not None:
+            getattr(changed, name).zero_()
+    assert same(split.batch(), before)
 
 
 def test_it_is_built_the_same_twice(made):
     build, path, data = made
     again = build(path)
     assert again.fingerprint == data.fingerprint and len(data.fingerprint) == 64
-    for a, b in zip(again.splits, data.splits, strict=True):
-        assert torch.equal(a.batch().input, b.batch().input) and torch.equal(a.batch().target, b.batch().target)
+    assert all(same(a.batch(), b.batch()) for a, b in zip(again.splits, data.splits, strict=True))
+
+
+def test_training_resumes_anywhere_and_is_shared_by_any_number_of_workers(made):
+    split = made[2].train
+    whole = take(split, 5, batch_size=6, seed=3)
+    resumed = take(split, 2, batch_size=6, seed=3, start_step=3)
+    assert all(same(a, b) for a, b in zip(whole[3:], resumed, strict=True))
+    parts = [take(split, 5, batch_size=6, seed=3, rank=rank, workers=3) for rank in range(3)]
+    for step, batch in enumerate(whole):
+        assert torch.equal(batch.target, torch.cat([part[step].target for part in parts]))
+        assert torch.equal(batch.input, torch.cat([part[step].input for part in parts]))
 
 
 def test_splits_travel_to_workers(made):
     for split in made[2].splits:
-        copy = pickle.loads(pickle.dumps(split))
-        assert torch.equal(copy.batch().target, split.batch().target) and copy.names == split.names
+        assert same(pickle.loads(pickle.dumps(split)).batch(), split.batch())
 
 
-def test_check_tells_progress_about_every_sample(made):
+def test_what_does_not_fit_in_memory_is_the_same(made, monkeypatch):
+    build, path, data = made
+    monkeypatch.setattr(filelist_module, "MEMORY_LIMIT", 0)
+    lazy = build(path)
+    lazy.check()
+    for split, expected in zip(lazy.splits, data.splits, strict=True):
+        assert same(split.batch(), expected.batch())
+        assert same(pickle.loads(pickle.dumps(split)).batch(), expected.batch())
+    assert all(
+        same(a, b) for a, b in zip(take(lazy.train, 3, batch_size=2, seed=0), take(data.train, 3, batch_size=2, seed=0), strict=True)
+    )
+
+
+def test_check_tells_progress_how_far_it_is(made):
     class Counting:
-        seen = 0
+        total = done = tasks = 0
 
         def start(self, task, *, total, done=0):
-            self.total = total
+            assert self.done == self.total, "the task before was finished"
+            self.total, self.done = total, done
+            self.tasks += 1
 
         def update(self, done, **figures):
-            self.seen += 1
+            assert self.done < done <= self.total
+            self.done = done
 
         def note(self, text):
             pass
 
     progress = Counting()
     made[0](made[1]).check(progress)
-    assert progress.seen == 4 + 3 + 2
+    assert progress.tasks >= 3 and progress.done == progress.total
