@@ -15,7 +15,7 @@ import numpy as np
 
 from autogc.compression import packed_bytes
 from autogc.supernet.candidate import Value
-from autogc.supernet.groups import ChannelGroup
+from autogc.supernet.groups import AxisLength, ChannelGroup, Product
 
 # The order of the columns wherever costs stand in an array.
 COSTS = ("macs", "macs_published", "params", "storage_bytes")
@@ -25,21 +25,6 @@ PACKED_OVERHEAD = 8 + 128
 WEIGHT_DIMENSIONS = ("element_pruning", "weight_bits", "codebook")
 
 Kept = Mapping[str, Any]  # group name -> kept channels: an int, or an int64 array
-
-
-@dataclass(frozen=True)
-class AxisLength:
-    """``fixed + sum(indices_per_channel * kept[group])``."""
-
-    fixed: int
-    parts: tuple[tuple[str, int], ...] = ()
-
-    def of(self, kept: Kept) -> Any:
-        """Return the length for the kept channels of each group."""
-        length: Any = self.fixed
-        for group, repeat in self.parts:
-            length = length + repeat * kept[group]
-        return length
 
 
 @dataclass(frozen=True)
@@ -85,6 +70,7 @@ class WeightCost:
     size: TensorSize
     positions: int
     published_positions: int
+    is_parameter: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,18 +85,20 @@ class RestCost:
 
 @dataclass(frozen=True)
 class Term:
-    """One layer (or the tensors outside of layers, ``layer`` ""), with the tensors that each operator gives it."""
+    """One layer, with the tensors that each operator gives it; or, with ``layer`` "", tensors or products outside of layers."""
 
     layer: str
     weights: Mapping[str, tuple[WeightCost, ...]]  # operator -> weights
     rest: Mapping[str, tuple[RestCost, ...]]  # operator -> other tensors
+    products: tuple[Product, ...] = ()
 
     @property
     def groups(self) -> frozenset[str]:
         """The channel groups that the costs depend on."""
         sizes = [weight.size for weights in self.weights.values() for weight in weights]
         sizes += [tensor.size for tensors in self.rest.values() for tensor in tensors]
-        return frozenset(group for size in sizes for group in size.groups)
+        multiplied = {group for product in self.products for length in product.factors for group, _ in length.parts}
+        return frozenset(multiplied.union(group for size in sizes for group in size.groups))
 
     def costs(self, kept: Kept, values: Mapping[str, Value]) -> np.ndarray:
         """Return int64 ``(..., 4)`` in the order of ``COSTS``; ``...`` is the shape that the arrays of ``kept`` broadcast to.
@@ -127,8 +115,14 @@ class Term:
             numel = weight.size.numel(kept)
             macs = macs + numel * weight.positions
             published = published + numel * weight.published_positions
-            params = params + numel
+            params = params + numel * weight.is_parameter
             stored = stored + packed_bytes(numel, weight.size.axes[0].of(kept), storing)
+        for product in self.products:
+            multiplied: Any = 1
+            for length in product.factors:
+                multiplied = multiplied * length.of(kept)
+            macs = macs + multiplied * product.positions
+            published = published + multiplied * product.published_positions
         for tensor in self.rest[operator]:
             numel = tensor.size.numel(kept)
             params = params + numel * tensor.is_parameter

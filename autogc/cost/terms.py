@@ -1,8 +1,9 @@
-"""The terms of a supernet's costs: one for each layer, one for the tensors outside of layers."""
+"""The terms of a supernet's costs: one for each layer, others for the tensors and products outside of layers."""
 
 from __future__ import annotations
 
-from autogc.cost.formula import AxisLength, RestCost, TensorSize, Term, WeightCost, axis_lengths
+from autogc.cost.formula import RestCost, TensorSize, Term, WeightCost, axis_lengths
+from autogc.supernet.groups import AxisLength
 from autogc.supernet.supernet import Supernet
 
 
@@ -14,36 +15,38 @@ def terms_of(supernet: Supernet) -> tuple[Term, ...]:
     for site in supernet.sites:
         sizes.update(_separable_sizes(site, sizes))
 
-    uses: dict[str, dict[str, list[int]]] = {}
-    for use in supernet.discovery.uses:
-        counted = uses.setdefault(use.layer, {}).setdefault(use.tensor, [0, 0])
-        counted[0] += use.positions
-        counted[1] += use.published_positions
+    uses = {use.tensor: (use.positions, use.published_positions) for use in supernet.discovery.uses}
 
     def rest(names: list[str]) -> tuple[RestCost, ...]:
         return tuple(RestCost(name, sizes[name], tensors[name].element_size(), name in parameters) for name in names)
 
+    def multiplied(name: str, positions: tuple[int, int]) -> WeightCost:
+        return WeightCost(name, sizes[name], *positions, is_parameter=name in parameters)
+
     terms = []
-    left = list(tensors)
-    for layer, weights in uses.items():
-        own = [name for name in left if name in weights or (layer in supernet.layers and name.startswith(f"{layer}."))]
+    left = [name for name in tensors if name not in uses]
+    for tensor, positions in uses.items():
+        layer = tensor.removesuffix(".weight")
+        if layer not in supernet.layers:
+            terms.append(Term("", {"dense": (multiplied(tensor, positions),)}, {"dense": ()}))
+            continue
+        own = [name for name in left if name.startswith(f"{layer}.")]
         left = [name for name in left if name not in own]
         parts = {f"{layer}.depthwise.weight", f"{layer}.pointwise.weight", f"{layer}.depthwise.bias", f"{layer}.pointwise.bias"}
         separable = [name for name in own if layer in supernet.sites and name in parts]
-        dense = [name for name in own if name not in separable]
-        weight_costs = {"dense": tuple(WeightCost(name, sizes[name], *weights[name]) for name in dense if name in weights)}
-        rest_costs = {"dense": rest([name for name in dense if name not in weights])}
+        weight_costs: dict[str, tuple[WeightCost, ...]] = {"dense": (multiplied(tensor, positions),)}
+        rest_costs = {"dense": rest([name for name in own if name not in separable])}
         if separable:
             # The depthwise convolution has the dense one's stride, so both of the pair run at its output positions.
-            positions = next(iter(weights.values()))
             compressible = supernet.weights_of(layer, "separable")
-            weight_costs["separable"] = tuple(WeightCost(name, sizes[name], *positions) for name in compressible)
+            weight_costs["separable"] = tuple(multiplied(name, positions) for name in compressible)
             rest_costs["separable"] = rest([name for name in separable if name not in compressible])
         terms.append(Term(layer, weight_costs, rest_costs))
     by_groups: dict[frozenset[str], list[str]] = {}
     for name in left:
         by_groups.setdefault(sizes[name].groups, []).append(name)
     terms += [Term("", {"dense": ()}, {"dense": rest(names)}) for names in by_groups.values()]
+    terms += [Term("", {"dense": ()}, {"dense": ()}, (product,)) for product in supernet.discovery.products]
     return tuple(terms)
 
 

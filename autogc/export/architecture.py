@@ -12,6 +12,8 @@ from autogc.errors import CheckpointError
 from autogc.export.leaves import Spec, build_leaf, spec_of
 from autogc.export.tensors import resize, shared_names
 from autogc.models import GENERATORS
+from autogc.supernet.operators import QuantizedInput
+from autogc.supernet.parametrizations import fold
 
 PLAIN_DATA = (bool, int, float, str, type(None))
 
@@ -45,7 +47,7 @@ def build(architecture: dict[str, Any]) -> nn.Module:
             parent, _, leaf = name.rpartition(".")
             if not hasattr(_submodule(module, parent), leaf):
                 raise CheckpointError(f"architecture.json: the builder makes no module {name!r}")
-            setattr(_submodule(module, parent), leaf, build_leaf(spec))
+            setattr(_submodule(module, parent), leaf, build_leaf(spec, built=getattr(_submodule(module, parent), leaf)))
     for name, change in architecture["resized"].items():
         part = _submodule(module, name)
         for attribute, value in change["attributes"].items():
@@ -60,9 +62,11 @@ def build(architecture: dict[str, Any]) -> nn.Module:
 
 
 def _fresh(generator: Component) -> nn.Module:
-    """Build the full generator without disturbing the caller's random numbers."""
+    """Build the full generator as a supernet has it, its weights plain, without disturbing the caller's random numbers."""
     with torch.random.fork_rng(devices=[]):
-        return GENERATORS.build(generator.name, generator.args)
+        module = GENERATORS.build(generator.name, generator.args)
+    fold(module)
+    return module
 
 
 def _submodule(module: nn.Module, name: str) -> nn.Module:
@@ -77,6 +81,10 @@ def _compare(found: nn.Module, full: nn.Module, name: str, modules: dict[str, Sp
     if spec is not None:
         if spec != spec_of(full):
             modules[name] = spec
+        return
+    if isinstance(found, QuantizedInput):  # around a layer that only the builder can make
+        modules[name] = {"type": "QuantizedInput", "args": {"layer": None, "bits": found.bits}}
+        _compare(found.layer, full, f"{name}.layer", modules, resized)
         return
     where = f"{name or 'the generator'} ({type(found).__name__})"
     if type(found) is not type(full):

@@ -53,8 +53,9 @@ def spec_of(module: nn.Module) -> Spec | None:
     return None
 
 
-def build_leaf(spec: Any) -> nn.Module:
-    """Build the module that a spec describes, with fresh tensors. Raises CheckpointError for a type that is not known."""
+def build_leaf(spec: Any, *, built: nn.Module | None = None) -> nn.Module:
+    """Build the module that a spec describes, with fresh tensors. ``built`` is what the builder made in its place, which a
+    ``QuantizedInput`` of no layer of its own is put around. Raises CheckpointError for a type that is not known."""
     known = {**PLAIN_TYPES, **OPERATORS}
     if not isinstance(spec, Mapping) or not isinstance(spec.get("args"), Mapping):
         raise CheckpointError(f"architecture.json: a module is {spec!r}, not a type with args")
@@ -63,7 +64,7 @@ def build_leaf(spec: Any) -> nn.Module:
         raise CheckpointError(f"architecture.json: no module type {name!r} is known here: {nearest(name, known)}")
     args = {key: tuple(value) if isinstance(value, list) else value for key, value in spec["args"].items()}
     if name == "QuantizedInput":
-        args["layer"] = build_leaf(args.get("layer"))
+        args["layer"] = built if args.get("layer") is None and built is not None else build_leaf(args.get("layer"))
     try:
         inspect.signature(known[name]).bind(**args)
     except TypeError as error:

@@ -75,6 +75,8 @@ def _targets(dimension: str, supernet: Supernet, stages: Stages) -> dict[str, li
         owned = {stage: stages.groups(stage) for stage in stages.names}
     elif dimension == "operator":
         owned = {stage: stages.sites_of(stage) for stage in stages.names}
+    elif isinstance(DIMENSIONS[dimension], ActivationDimension):
+        owned = {stage: [layer for layer in stages.layers(stage) if layer in supernet.quantizable] for stage in stages.names}
     else:
         owned = {stage: stages.layers(stage) for stage in stages.names}
     return {stage: targets for stage, targets in owned.items() if targets}

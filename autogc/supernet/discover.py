@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from autogc.supernet.analysis import Analysis, analyse
 from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery, WeightUse
 from autogc.supernet.layout import vector
+from autogc.supernet.multiplications import products, shares, weight_uses
 from autogc.supernet.trace import trace
 
 Place = tuple[str, int]  # a tensor's name and an axis
@@ -27,7 +28,7 @@ def discover(module: nn.Module, example: tuple[Tensor, ...], *, watch: Sequence[
     Raises ConversionError when the module can't be traced. What is found is a claim; ``verify`` proves it.
     """
     analysis = analyse(trace(module, example, watch=watch))
-    uses = _summed(analysis.facts.uses)
+    uses = weight_uses(analysis, module)
     classes = _classes(analysis)
     groups, names = _groups(analysis, classes, uses)
     return Discovery(
@@ -36,20 +37,8 @@ def discover(module: nn.Module, example: tuple[Tensor, ...], *, watch: Sequence[
         watched={name: _watched(analysis, name, names) for name in analysis.watched},
         frozen=_frozen(analysis, groups),
         notes=_notes(analysis, names),
+        products=products(analysis, names),
     )
-
-
-def _summed(uses: Sequence[WeightUse]) -> tuple[WeightUse, ...]:
-    """Return one use for each weight, in order of first use, positions added over calls."""
-    found: dict[str, WeightUse] = {}
-    for use in uses:
-        before = found.get(use.tensor)
-        if before is not None:
-            use = replace(
-                before, positions=before.positions + use.positions, published_positions=before.published_positions + use.published_positions
-            )
-        found[use.tensor] = use
-    return tuple(found.values())
 
 
 def _classes(analysis: Analysis) -> Classes:
@@ -66,9 +55,11 @@ def _classes(analysis: Analysis) -> Classes:
 
 def _groups(analysis: Analysis, classes: Classes, uses: Sequence[WeightUse]) -> tuple[tuple[ChannelGroup, ...], dict[int, tuple[str, int]]]:
     """Gather classes that live on the same axes; return the groups in execution order and each class's (group, channel)."""
-    alike: dict[tuple[tuple[Place, int], ...], list[int]] = defaultdict(list)
+    alike: dict[tuple[tuple[tuple[Place, int], ...], tuple[tuple[int, int], ...]], list[int]] = defaultdict(list)
+    multiplied = shares(analysis)
     for root, lives in classes.items():
-        alike[tuple(sorted((place, len(positions)) for place, positions in lives.items()))].append(root)
+        places = tuple(sorted((place, len(positions)) for place, positions in lives.items()))
+        alike[places, multiplied.get(root, ())].append(root)
     order = {use.tensor: index for index, use in enumerate(uses)}
     first_use = {name: index for index, name in enumerate(analysis.used)}
 
@@ -79,14 +70,14 @@ def _groups(analysis: Analysis, classes: Classes, uses: Sequence[WeightUse]) -> 
         return (0 if produces else 1, order.get(place[0], first_use[place[0]]), place[1])
 
     built = []
-    for signature, roots in alike.items():
+    for (signature, _), roots in alike.items():
         if len(roots) < 2:
             continue
-        places = sorted((place for place, _ in signature), key=rank)
-        lead = places[0]
+        ranked = sorted((place for place, _ in signature), key=rank)
+        lead = ranked[0]
         roots.sort(key=_first_position(classes, lead))
-        members = tuple(AxisMember(*place, tuple(tuple(classes[root][place]) for root in roots)) for place in places)
-        producers = tuple(dict.fromkeys(place[0].rpartition(".")[0] for place in places if rank(place)[0] == 0))
+        members = tuple(AxisMember(*place, tuple(tuple(classes[root][place]) for root in roots)) for place in ranked)
+        producers = tuple(dict.fromkeys(place[0].rpartition(".")[0] for place in ranked if rank(place)[0] == 0))
         name = (producers[0] if producers else "") or lead[0]
         built.append((rank(lead), classes[roots[0]][lead][0], name, ChannelGroup(name, len(roots), members, producers), roots))
     built.sort(key=lambda item: item[:2])

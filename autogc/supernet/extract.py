@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from autogc.supernet.attributes import FOLLOWING_INPUT, follow_input
 from autogc.supernet.candidate import Candidate
+from autogc.supernet.layers import replace_module
 from autogc.supernet.operators import ElasticConv2d, QuantizedInput, SeparableConv2d, quantize_input
 
 if TYPE_CHECKING:
@@ -30,26 +31,32 @@ def extract(supernet: Supernet, candidate: Candidate, statistics: Mapping[str, T
         for key, hook in list(part._forward_pre_hooks.items()):
             if hook in (quantize_input, follow_input):
                 del part._forward_pre_hooks[key]
-    for name, tensor in tensors.items():
-        parent, _, leaf = name.rpartition(".")
-        owner = module.get_submodule(parent)
-        own = tensor.detach().clone(memory_format=torch.contiguous_format)
-        if leaf in owner._parameters:
-            owner._parameters[leaf] = nn.Parameter(own, requires_grad=own.is_floating_point())
-        else:
-            owner._buffers[leaf] = own
+    _assign(supernet.module, module, tensors)
     for layer in supernet.layers:
-        part = module.get_submodule(layer)
-        vars(part).pop("activation_bits", None)
-        if isinstance(part, ElasticConv2d):
-            part = _plain(part)
         bits = candidate.get("activation_bits", layer)
-        if bits is not None:
-            part = QuantizedInput(part, int(bits))
-        parent, _, leaf = layer.rpartition(".")
-        setattr(module.get_submodule(parent), leaf, part)
+        made: dict[int, nn.Module] = {}  # what a module of several names becomes, it becomes under all of them
+        for name in supernet.holders[layer]:
+            part = module.get_submodule(name)
+            if id(part) not in made:
+                vars(part).pop("activation_bits", None)
+                plain = _plain(part) if isinstance(part, ElasticConv2d) else part
+                made[id(part)] = plain if bits is None else QuantizedInput(plain, int(bits))
+            replace_module(module, name, made[id(part)])
     _follow_inputs(module, supernet.example_shape)
     return module.eval()
+
+
+def _assign(full: nn.Module, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give ``module``, whose tensors are those of ``full``, the subnet's instead, under every name that they have."""
+    own: dict[int, Tensor] = {}
+    held = {**dict(full.named_parameters()), **dict(full.named_buffers())}
+    for name, tensor in tensors.items():
+        copied = tensor.detach().clone(memory_format=torch.contiguous_format)
+        is_parameter = isinstance(held[name], nn.Parameter)
+        own[id(held[name])] = nn.Parameter(copied, requires_grad=copied.is_floating_point()) if is_parameter else copied
+    for part in module.modules():
+        for kept in (part._parameters, part._buffers):
+            kept.update({leaf: own[id(tensor)] for leaf, tensor in kept.items() if tensor is not None})  # type: ignore[misc]
 
 
 def _follow_inputs(module: nn.Module, example_shape: Sequence[int]) -> None:

@@ -49,8 +49,9 @@ class WeightUse:
     """How a convolution or linear weight is used in one forward pass of the example input (batch 1).
 
     ``positions`` is how often each weight element is multiplied: output positions of a convolution, input positions of
-    a transposed one, rows of a matrix product; summed over calls. ``published_positions`` counts a transposed convolution at its
-    output positions, as the papers' tool does. ``contracted`` is the axis of the weight that is summed over.
+    a transposed one, rows of a matrix product; summed over calls. Calls whose rows are channels themselves are ``Product``s instead.
+    ``published_positions`` counts a transposed convolution at its output positions, as the papers' tool does. ``contracted`` is the axis
+    of the weight that is summed over. ``called`` says that only the layer itself multiplied with it, not code that took its weight.
     """
 
     tensor: str
@@ -59,6 +60,40 @@ class WeightUse:
     positions: int
     published_positions: int
     contracted: int = 1
+    called: bool = True
+
+
+@dataclass(frozen=True)
+class AxisLength:
+    """``fixed + sum(indices_per_channel * kept[group])``: the length of an axis that channels live on."""
+
+    fixed: int
+    parts: tuple[tuple[str, int], ...] = ()
+
+    def of(self, kept: Mapping[str, Any]) -> Any:
+        """Return the length for the kept channels of each group: numbers or arrays of them."""
+        length: Any = self.fixed
+        for group, repeat in self.parts:
+            length = length + repeat * kept[group]
+        return length
+
+    def without(self, frozen: Mapping[str, int]) -> AxisLength:
+        """Return the length where groups keep all their channels, given by group."""
+        whole = sum(repeat * frozen[group] for group, repeat in self.parts if group in frozen)
+        return AxisLength(self.fixed + whole, tuple(part for part in self.parts if part[0] not in frozen))
+
+
+@dataclass(frozen=True)
+class Product:
+    """Multiplications of activations with one another, or with a weight that is computed or applied to as many rows as there are channels.
+
+    There are ``positions`` times the product of ``factors`` of them; ``published_positions`` as in ``WeightUse``.
+    """
+
+    where: str
+    factors: tuple[AxisLength, ...]
+    positions: int
+    published_positions: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +103,8 @@ class Discovery:
     ``watched`` maps a watched module to the groups on the channel axis (axis 1) of its output: for each channel
     position, the pair (group name, channel) or None where it is fixed. ``frozen`` maps a tensor axis (``"name:axis"``)
     or a group to the reason why it can't shrink. ``notes`` says of a group what is true of it though it can shrink, such as
-    that a LayerNorm averages over its channels, so that its statistics change with the width.
+    that a LayerNorm averages over its channels, so that its statistics change with the width. ``products`` are the multiplications beside
+    those of ``uses``.
     """
 
     groups: tuple[ChannelGroup, ...]
@@ -76,6 +112,7 @@ class Discovery:
     watched: Mapping[str, tuple[tuple[str, int] | None, ...]] = field(default_factory=dict)
     frozen: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    products: tuple[Product, ...] = ()
 
     def group(self, name: str) -> ChannelGroup:
         """Return the group of that name."""

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from fnmatch import fnmatch
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from autogc.compression import DIMENSIONS, ChannelDimension, FormatDimension, MaskDimension, compress
-from autogc.errors import CandidateError, ConversionError, nearest
+from autogc.errors import CandidateError, nearest
 from autogc.supernet.candidate import Candidate, Value
+from autogc.supernet.conversion import check_unchanged, order_channels, plain_copy
 from autogc.supernet.discover import discover
 from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
-from autogc.supernet.importance import class_importance, criterion
-from autogc.supernet.operators import ElasticConv2d, quantize_input
+from autogc.supernet.importance import class_importance
+from autogc.supernet.layers import Layers, find_sites, put_sites
+from autogc.supernet.operators import quantize_input
 from autogc.supernet.slices import Slicer, attributes_following
 from autogc.supernet.statistics import keeps_statistics, recalibrate, statistics_of
 from autogc.supernet.verify import verify as verify_discovery
 from autogc.supernet.watched import WatchedAxis
 
-LAYER_TYPES = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 WEIGHT_DIMENSIONS = tuple(name for name, one in DIMENSIONS.items() if isinstance(one, MaskDimension | FormatDimension))
 CHANNEL_DIMENSIONS = {name: one for name, one in DIMENSIONS.items() if isinstance(one, ChannelDimension)}
 
@@ -35,19 +34,30 @@ class Supernet(nn.Module):
     """
 
     def __init__(
-        self, module: nn.Module, discovery: Discovery, *, sites: Sequence[str], watch: Sequence[str], example_shape: Sequence[int]
+        self,
+        module: nn.Module,
+        discovery: Discovery,
+        *,
+        layers: Layers,
+        sites: Sequence[str],
+        watch: Sequence[str],
+        example_shape: Sequence[int],
+        fixed: Mapping[str, str],
     ) -> None:
         super().__init__()
         self.module = module
         self.discovery = discovery
+        self.layers = layers.names
+        self.quantizable = layers.quantizable
+        self.holders = layers.holders
         self.sites = tuple(sites)
         self.watch = tuple(watch)
         self.example_shape = tuple(example_shape)
-        self.layers = tuple(dict.fromkeys(use.layer for use in discovery.uses if isinstance(module.get_submodule(use.layer), LAYER_TYPES)))
+        self.fixed = dict(fixed)
         self._slicer = Slicer(_with_separable(discovery, module, self.sites))
         self._watched = {name: WatchedAxis(axis) for name, axis in discovery.watched.items()}
-        for name in self.layers:
-            module.get_submodule(name).register_forward_pre_hook(quantize_input)
+        for part in self._parts(self.quantizable):
+            part.register_forward_pre_hook(quantize_input)
 
     @classmethod
     def convert(
@@ -64,25 +74,31 @@ class Supernet(nn.Module):
         """Convert a deep copy of ``generator`` and order each group's channels by importance.
 
         ``example_input`` has the shape (1, C, H, W) that costs are counted at. ``decompose`` are patterns (fnmatch) of
-        dense convolutions that get a separable operator beside. ``watch`` names modules whose outputs are wanted as features.
-        ``verify`` trial-runs each discovered group against an oracle, and freezes those that fail. A ``discovery`` that was proven
-        before, of the same module, example shape and ``watch``, is taken as it is.
+        dense convolutions that get a separable operator beside, ``*`` being all. ``watch`` names modules whose outputs are wanted as
+        features. ``verify`` trial-runs each discovered group against an oracle, and freezes those that fail. A ``discovery`` that was
+        proven before, of the same module, example shape and ``watch``, is taken as it is. Weights that are computed before each use
+        (spectral normalisation) become plain ones.
 
         Raises ConversionError when the generator can't be traced, or a pattern or name matches nothing.
         """
-        module = copy.deepcopy(generator)
-        names = dict(module.named_modules())
-        for name in watch:
-            if name not in names:
-                raise ConversionError(f"the generator has no module {name!r} to distil from: {nearest(name, names)}")
+        module, folded = plain_copy(generator, watch)
         if discovery is None:
             discovery = discover(module, (example_input,), watch=tuple(watch))
             if verify:
                 discovery = verify_discovery(module, (example_input,), discovery)
-        _order_channels(module, discovery, importance)
-        _check_unchanged(generator, module, example_input)
-        sites = _decompose(module, decompose, discovery)
-        return cls(module, discovery, sites=sites, watch=watch, example_shape=example_input.shape)
+        order_channels(module, discovery, importance)
+        check_unchanged(generator, module, example_input)
+        layers = Layers.of(module, discovery)
+        sites, refused = find_sites(module, decompose, discovery, layers)
+        put_sites(module, sites, layers)
+        normalized = dict.fromkeys(folded, "its parametrization: it was computed before each use, and is a plain weight now")
+        fixed = {**discovery.frozen, **layers.fixed, **refused, **normalized}
+        return cls(module, discovery, layers=layers, sites=sites, watch=watch, example_shape=example_input.shape, fixed=fixed)
+
+    def _parts(self, layers: Iterable[str]) -> list[nn.Module]:
+        """Return the modules that hold the layers' weights, each once."""
+        found = {id(part): part for layer in layers for name in self.holders[layer] for part in [self.module.get_submodule(name)]}
+        return list(found.values())
 
     def weights_of(self, layer: str, operator: str) -> tuple[str, ...]:
         """Return the names of the compressible weights of a layer under an operator."""
@@ -178,20 +194,21 @@ class Supernet(nn.Module):
         try:
             for site in self.sites:
                 self.module.get_submodule(site).operator = candidate.get("operator", site, "dense")  # type: ignore[assignment]
-            for layer in self.layers:
-                self.module.get_submodule(layer).activation_bits = candidate.get("activation_bits", layer)
+            for layer in self.quantizable:
+                for part in self._parts([layer]):
+                    part.activation_bits = candidate.get("activation_bits", layer)
             with attributes_following(self.module, tensors):
                 yield tensors
         finally:
             for site in self.sites:
                 self.module.get_submodule(site).operator = "dense"  # type: ignore[assignment]
-            for layer in self.layers:
-                self.module.get_submodule(layer).activation_bits = None  # type: ignore[assignment]
+            for part in self._parts(self.quantizable):
+                part.activation_bits = None  # type: ignore[assignment]
 
     def check(self, candidate: Candidate) -> None:
         """Raise CandidateError if the candidate names what this supernet lacks or a value that is not allowed."""
         groups = {group.name: group for group in self.discovery.groups}
-        targets = {"width": groups, "filter_pruning": groups, "operator": self.sites}
+        targets = {"width": groups, "filter_pruning": groups, "operator": self.sites, "activation_bits": self.quantizable}
         for name, chosen in candidate.choices.items():
             if name not in DIMENSIONS:
                 raise CandidateError(f"no dimension named {name!r}: {nearest(name, DIMENSIONS)}")
@@ -223,67 +240,6 @@ def _store(found: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]
         found[name] = output
 
     return hook
-
-
-def _order_channels(module: nn.Module, discovery: Discovery, importance: str) -> None:
-    """Permute each group's channels, most important first: the function stays the same, prefixes become the best subsets."""
-    score = criterion(importance)
-    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    with torch.no_grad():
-        for group in discovery.groups:
-            ranks = class_importance(group, discovery, tensors, score=score)
-            order = torch.argsort(ranks, descending=True, stable=True)
-            for member in group.members:
-                tensor = tensors[member.tensor]
-                positions = torch.tensor(member.positions, device=tensor.device)
-                source = torch.arange(tensor.shape[member.axis], device=tensor.device)
-                source[positions.flatten()] = positions[order.to(tensor.device)].flatten()
-                tensor.copy_(tensor.index_select(member.axis, source))
-
-
-@torch.no_grad()
-def _check_unchanged(generator: nn.Module, module: nn.Module, example_input: Tensor) -> None:
-    modes = [(part, part.training) for root in (generator, module) for part in root.modules()]
-    try:
-        outputs = []
-        for root in (generator, module):
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)  # generators that draw noise draw the same
-                outputs.append(root.eval()(example_input))
-        expected, found = outputs
-    finally:
-        for part, training in modes:
-            part.training = training
-    difference = float((expected - found).abs().max())
-    limit = 1e-3 * max(1.0, float(expected.abs().max()))
-    if not difference <= limit:
-        raise ConversionError(
-            f"ordering the channels by importance changed the generator's output by {difference:.2e}: "
-            "a channel group was discovered wrongly; set supernet.importance to 'position' and report this generator"
-        )
-
-
-def _decompose(module: nn.Module, patterns: Sequence[str], discovery: Discovery) -> list[str]:
-    """Replace each matching dense convolution by one that also has a separable operator; return their names."""
-    convs = [
-        use.layer
-        for use in discovery.uses
-        if type(part := module.get_submodule(use.layer)) is nn.Conv2d and part.groups == 1 and max(part.kernel_size) > 1
-    ]
-    sites: list[str] = []
-    for pattern in patterns:
-        matched = [name for name in dict.fromkeys(convs) if fnmatch(name, pattern)]
-        if not matched:
-            raise ConversionError(
-                f"supernet.decompose: {pattern!r} matches no dense convolution with a kernel above 1x1: {nearest(pattern, convs)}"
-            )
-        sites += [name for name in matched if name not in sites]
-    for name in sites:
-        parent, _, leaf = name.rpartition(".")
-        conv = module.get_submodule(name)
-        assert isinstance(conv, nn.Conv2d)
-        setattr(module.get_submodule(parent), leaf, ElasticConv2d.from_conv(conv))
-    return [name for name in dict.fromkeys(convs) if name in sites]
 
 
 def _with_separable(discovery: Discovery, module: nn.Module, sites: Sequence[str]) -> Discovery:

@@ -58,6 +58,7 @@ def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery)
 
 def _without(discovery: Discovery, frozen: Mapping[str, str]) -> Discovery:
     """Return the discovery without some groups, and their reasons."""
+    whole = {name: discovery.group(name).size for name in frozen}
     return replace(
         discovery,
         groups=tuple(group for group in discovery.groups if group.name not in frozen),
@@ -67,6 +68,7 @@ def _without(discovery: Discovery, frozen: Mapping[str, str]) -> Discovery:
         },
         frozen={**discovery.frozen, **frozen},
         notes={name: note for name, note in discovery.notes.items() if name not in frozen},
+        products=tuple(replace(one, factors=tuple(length.without(whole) for length in one.factors)) for one in discovery.products),
     )
 
 

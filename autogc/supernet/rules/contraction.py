@@ -6,20 +6,48 @@ import math
 
 import numpy as np
 
-from autogc.supernet.groups import WeightUse
+from autogc.supernet.atoms import Ids
 from autogc.supernet.layout import Block, Layout, align, from_vectors, pin, settle, vector
-from autogc.supernet.rules.registry import Call, Result, register
+from autogc.supernet.rules.registry import Call, Multiplication, Result, register
 
 
-def _use(call: Call, weight: Layout, kind: str, contracted: int, positions: int, published: int) -> None:
-    """Note how a weight is used. ``contracted`` is the axis of ``weight`` that is summed over."""
+def _note(
+    call: Call, kind: str, weight: Layout, contracted: int, *, rows: Layout | None = None, positions: int = 1, published: int | None = None
+) -> bool:
+    """Note a multiplication of every element of ``weight``, where that is a parameter or buffer, with ``rows`` times ``positions`` numbers.
+
+    ``contracted`` is the axis of ``weight`` that is summed over. Returns whether it is a weight.
+    """
     if weight.origin is None:
-        return
+        return False
     block = weight.block(contracted)
     owner = None if block is None else call.atoms.owner(int(block.ids.flat[0]))
     axis = owner[1] if owner is not None and owner[0] == weight.origin else contracted
-    layer = weight.origin.rpartition(".")[0]
-    call.facts.uses.append(WeightUse(weight.origin, layer, kind, positions, published, contracted=axis))
+    many, factors = (1, ()) if rows is None else _size(rows)
+    published = many * (positions if published is None else published)
+    call.facts.multiplications.append(Multiplication(call.layer, kind, factors, many * positions, published, weight.origin, axis))
+    return True
+
+
+def _note_product(call: Call, *layouts: Layout, positions: int = 1, published: int | None = None) -> None:
+    """Note a multiplication of as many numbers as all ``layouts`` have elements, multiplied: no operand is a weight as it is stored."""
+    sizes = [_size(layout) for layout in layouts]
+    many = math.prod(size for size, _ in sizes)
+    factors = tuple(ids for _, found in sizes for ids in found)
+    published = many * (positions if published is None else published)
+    call.facts.multiplications.append(Multiplication(call.layer, "product", factors, many * positions, published))
+
+
+def _size(layout: Layout) -> tuple[int, tuple[Ids, ...]]:
+    """Return the number of elements along the axes that no channels live on, and the atoms along the others."""
+    held = {axis for block in layout.blocks for axis in block.axes}
+    return math.prod(size for axis, size in enumerate(layout.shape) if axis not in held), tuple(block.ids for block in layout.blocks)
+
+
+def _without(layout: Layout, axis: int) -> Layout:
+    """Return the layout with a settled axis of length 1 in its place."""
+    shape = (*layout.shape[:axis], 1, *layout.shape[axis + 1 :])
+    return Layout(shape, [block for block in layout.blocks if block.axes != (axis,)])
 
 
 @register("convolution", "_convolution", "conv1d", "conv2d", "conv3d", "cudnn_convolution", "mkldnn_convolution")
@@ -37,10 +65,12 @@ def convolution(call: Call) -> Result:
     contracted = 0 if transposed and not depthwise else 1
     published = math.prod(call.shape[2:])
     positions = math.prod(layout.shape[2:]) if transposed else published
-    _use(call, weight, "conv_transpose" if transposed else "conv", contracted, positions, published)
     layout = settle(layout, 1, call.atoms)
     weight = pin(weight, range(2, rank), call.atoms)
     weight = settle(settle(weight, 0, call.atoms), 1, call.atoms)
+    kind = "conv_transpose" if transposed else "conv"
+    if not _note(call, kind, weight, contracted, positions=positions, published=published):
+        _note_product(call, weight, positions=positions, published=published)
     channels, first, second = vector(layout, 1), vector(weight, 0), vector(weight, 1)
     unite = call.atoms.unite
     if groups == 1:
@@ -67,21 +97,21 @@ def convolution(call: Call) -> Result:
 def _product(call: Call, left: Layout, right: Layout) -> Layout:
     """``(..., M, K) x (..., K, N)``: K is tied, batch axes are united, M and N are the operands' own."""
     rank = len(left.shape)
-    for layout, rows in ((right, left), (left, right)):
-        if layout.origin is not None and rows.origin is None and len(layout.shape) == 2:
-            contracted, count = (0, rows.shape[-2]) if layout is right else (1, rows.shape[-1])
-            _use(call, layout, "linear", contracted, count, count)
-            break
     left, right = settle(left, rank - 1, call.atoms), settle(right, rank - 2, call.atoms)
     if left.origin is None and right.origin is None:
         call.facts.notes.append((vector(left, rank - 1), f"{call.where} multiplies activations over its channels"))
+    contracted = Layout((left.shape[-1],), [Block((0,), vector(left, rank - 1))])
     call.atoms.unite(vector(left, rank - 1), vector(right, rank - 2))
     left, right = settle(left, rank - 2, call.atoms), settle(right, rank - 1, call.atoms)
-    outer = [
-        Layout((*left.shape[:-1], 1), [block for block in left.blocks if block.axes != (rank - 1,)]),
-        Layout((*right.shape[:-2], 1, right.shape[-1]), [block for block in right.blocks if block.axes != (rank - 2,)]),
-    ]
-    return Layout((*left.shape[:-1], right.shape[-1]), align(outer, call.atoms))
+    outer = [_without(left, rank - 1), _without(right, rank - 2)]
+    result = Layout((*left.shape[:-1], right.shape[-1]), align(outer, call.atoms))
+    if rank == 2 and right.origin is not None and left.origin is None:
+        _note(call, "linear", right, 0, rows=outer[0])
+    elif rank == 2 and left.origin is not None and right.origin is None:
+        _note(call, "linear", left, 1, rows=outer[1])
+    else:
+        _note_product(call, result, contracted)
+    return result
 
 
 @register("mm", "bmm")
@@ -100,9 +130,10 @@ def add_product(call: Call) -> Result:
 def linear(call: Call) -> Result:
     layout, weight = call.layout("input"), call.layout("weight")
     rank = len(layout.shape)
-    positions = math.prod(layout.shape[:-1])
-    _use(call, weight, "linear", 1, positions, positions)
     layout, weight = settle(layout, rank - 1, call.atoms), settle(settle(weight, 0, call.atoms), 1, call.atoms)
+    rows = _without(layout, rank - 1)
+    if not _note(call, "linear", weight, 1, rows=rows):
+        _note_product(call, rows, weight)
     call.atoms.unite(vector(layout, rank - 1), vector(weight, 1))
     out = vector(weight, 0)
     bias = call.optional("bias")
@@ -117,6 +148,7 @@ def vector_product(call: Call) -> Result:
     last = len(first.shape) - 1
     first = settle(first, last, call.atoms)
     call.atoms.unite(vector(first, last), vector(settle(second, 0, call.atoms), 0))
+    _note_product(call, first)
     return from_vectors(call.shape, {0: vector(first, 0)} if last else {})
 
 
@@ -130,6 +162,8 @@ def attention(call: Call) -> Result:
     last = len(query.shape) - 1
     for layout in (query, key):
         pin(settle(layout, last, call.atoms), range(last + 1), call.atoms, f"{call.where} compares whole queries and keys")
-    value = pin(settle(value, last, call.atoms), range(last), call.atoms)
+    value = pin(settle(value, last, call.atoms), range(last), call.atoms, f"{call.where} looks over all positions and heads")
+    _note_product(call, Layout(query.shape), positions=key.shape[-2])
+    _note_product(call, from_vectors(value.shape, {last: vector(value, last)}), positions=query.shape[-2])
     result = from_vectors(call.shape, {last: vector(value, last)})
     return [result, *[None if shape is None else Layout(shape) for shape in call.shapes[1:]]] if len(call.shapes) > 1 else result

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from autogc.supernet.atoms import Atoms, Ids
-from autogc.supernet.groups import WeightUse
 from autogc.supernet.layout import Layout, simplify
 
 Result = Layout | list[Layout | None]
@@ -24,11 +23,25 @@ class NoRuleError(Exception):
     """A handler can't say what happens to the atoms; what the operator touches is frozen, for this reason."""
 
 
+@dataclass(frozen=True)
+class Multiplication:
+    """One convolution or matrix product. It multiplies ``positions`` times the kept atoms of each of ``factors``, times each element of
+    ``tensor`` where it is a weight: a parameter or buffer, ``contracted`` being the axis of it that is summed over."""
+
+    layer: str
+    kind: str
+    factors: tuple[Ids, ...]
+    positions: int
+    published: int
+    tensor: str | None = None
+    contracted: int = 1
+
+
 @dataclass
 class Facts:
     """What handlers note down beside uniting atoms."""
 
-    uses: list[WeightUse] = field(default_factory=list)
+    multiplications: list[Multiplication] = field(default_factory=list)
     notes: list[tuple[Ids, str]] = field(default_factory=list)  # channels that more than weights sum over, and where
 
 
