@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,11 +65,20 @@ def run_argument(name: str = "run_directory") -> Callable[[Command], Command]:
 
 
 def load(space: Path, *, overrides: tuple[str, ...], run_dir: Path | None) -> tuple[Experiment, Path]:
-    """Read the experiment and say where its run directory is."""
+    """Read the experiment and say where its run directory is.
+
+    Where the file has keys or values that can't be, what is wrong with its names and arguments is told beside that.
+    """
     from autogc.config.load import load_experiment
 
-    experiment = load_experiment(space, overrides=overrides)
+    experiment = load_experiment(space, overrides=overrides, also=_beyond_schema)
     return experiment, run_dir or Path("runs") / experiment.name
+
+
+def _beyond_schema(tree: Mapping[str, Any]) -> list[str]:
+    from autogc.pipeline.check_components import tree_problems
+
+    return tree_problems(tree)
 
 
 def make_console(*, stderr: bool = False) -> Console:

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from autogc.compression import DIMENSIONS
 from autogc.config.experiment import Component, Experiment
+from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel, measure_latency
-from autogc.cost.latency import latency_device
-from autogc.data import DATASETS, Dataset, open_data
-from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError, nearest
-from autogc.losses import ADVERSARIAL, PERCEPTUAL
-from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
+from autogc.data import Dataset, open_data
+from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
 from autogc.metrics.catalogue import METRICS, lacking
-from autogc.metrics.networks import AUTO, Networks
-from autogc.models import DISCRIMINATORS, GENERATORS
-from autogc.pipeline.check_networks import network_problems, task_problems
+from autogc.metrics.networks import Networks
+from autogc.pipeline.check_components import problems_of_parts
+from autogc.pipeline.check_networks import input_problems, network_problems, task_problems
 from autogc.progress import Progress, Silent
-from autogc.registry import Registry
-from autogc.search import SAMPLERS
 from autogc.search.encoding import Encoding
 from autogc.search.feasibility import FeasibleRegion, check_feasible
 from autogc.search.samplers import Setting, directions_of, make_plan
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
-from autogc.training.deepspeed_config import complete
 from autogc.training.stage import build_discriminator, build_generator, example_input
 from autogc.training.weights import load_weights
 
 Built = TypeVar("Built")
-# What builders that want it are told of the dataset.
-OFFERED = {"generator": ("height", "width"), "discriminator": ("height", "width", "domains")}
 
 
 @dataclass(frozen=True)
@@ -55,13 +47,13 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     Raises ConfigError with every problem that the file has, DataError for data that can't be used, CheckpointError for a checkpoint that
     doesn't fit, ConversionError for a generator that can't be converted, InfeasibleError for constraints that nothing can meet.
     """
-    problems = component_problems(experiment) + device_problems(experiment) + deepspeed_problems(experiment)
+    problems = problems_of_parts(experiment)
     if problems:
         raise ConfigError(problems)
     data, problems = _attempt("data", experiment.data, lambda: open_data(experiment.data, seed=experiment.seed))
     if data is None:
         raise ConfigError(problems)
-    problems = task_problems(experiment, data)
+    problems = [*task_problems(experiment, data), *input_problems(experiment, data)]
     if problems:
         raise ConfigError(problems)
     problems = score_problems(experiment, data)
@@ -90,56 +82,6 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     return Checked(data, supernet, space, costs)
 
 
-def component_problems(experiment: Experiment) -> list[str]:
-    """Return what is wrong with the names and arguments of the registered things that the experiment uses."""
-    scores = experiment.scores
-    parts: list[tuple[str, Registry[Any], Component | None, tuple[str, ...]]] = [
-        ("data", DATASETS, experiment.data, ("seed",)),
-        ("generator", GENERATORS, experiment.generator, ("in_channels", "out_channels")),
-        ("discriminator", DISCRIMINATORS, experiment.discriminator, ("in_channels",)),
-        ("losses.adversarial", ADVERSARIAL, experiment.losses.adversarial, ()),
-        ("losses.perceptual", PERCEPTUAL, experiment.losses.perceptual, ()),
-        ("scores.feature_network", FEATURE_NETWORKS, scores.feature_network, ("data", "seed")),
-        ("scores.segmenter", SEGMENTERS, scores.segmenter, ("data", "seed")),
-        ("search.sampler", SAMPLERS, experiment.search.sampler, ()),
-    ]
-    unknown = [
-        f"space.dimensions: no dimension named {name!r}: {nearest(name, DIMENSIONS)}"
-        for name in experiment.space.dimensions
-        if name not in DIMENSIONS
-    ]
-    return unknown + [
-        f"{key}: {problem}"
-        for key, registry, part, given in parts
-        if part is not None
-        if not (key.startswith("scores.") and part.name == AUTO)  # what it stands for is a matter of the data
-        for problem in registry.problems(part.name, part.args, given=given, offered=OFFERED.get(key, ()))
-    ]
-
-
-def device_problems(experiment: Experiment) -> list[str]:
-    """Return what is wrong with the devices that the experiment names."""
-    found = []
-    for key, name in (("device", experiment.device), ("scores.latency.device", experiment.scores.latency.device)):
-        try:
-            if name != "auto" or key != "device":
-                latency_device(name)
-        except ConfigError as error:
-            found += [f"{key}: {problem}" for problem in error.problems]
-    return found
-
-
-def deepspeed_problems(experiment: Experiment) -> list[str]:
-    """Return what is wrong with the DeepSpeed configurations of the three trainings."""
-    found = []
-    for stage in ("teacher", "supernet", "finetune"):
-        try:
-            complete(getattr(experiment, stage), workers=experiment.workers)
-        except ConfigError as error:
-            found += [f"{stage}.{problem}" for problem in error.problems]
-    return found
-
-
 def score_problems(experiment: Experiment, data: Dataset) -> list[str]:
     """Return what is wrong with the networks that judge, and which objectives this data and these networks can't score."""
     try:
@@ -152,7 +94,7 @@ def score_problems(experiment: Experiment, data: Dataset) -> list[str]:
     return [f"search.objectives: {problem}" for name in scores for problem in lacking(name, offers)]
 
 
-def _attempt(key: str, component: Component, build: Callable[[], Built]) -> tuple[Built | None, list[str]]:
+def _attempt(key: str, component: Component | GeneratorConfig, build: Callable[[], Built]) -> tuple[Built | None, list[str]]:
     """Build what ``component`` names; return it, or what its builder had against the arguments. Files that can't be used are errors."""
     try:
         return build(), []
@@ -161,6 +103,7 @@ def _attempt(key: str, component: Component, build: Callable[[], Built]) -> tupl
     except AutogcError as error:
         return None, [f"{key}: {problem}" for problem in getattr(error, "problems", [str(error)])]
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        # A class of the user's own says so itself.
         return None, [f"{key}: {component.name!r} can't be built with {dict(component.args)}: {error}"]
 
 

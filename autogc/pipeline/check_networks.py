@@ -27,6 +27,15 @@ def task_problems(experiment: Experiment, data: Dataset) -> list[str]:
     return [f"losses.{name} has no effect on the task of this dataset ({data.kind}): leave it out" for name in sorted(given)]
 
 
+def input_problems(experiment: Experiment, data: Dataset) -> list[str]:
+    """Return whether the generator is said to take another input than the dataset gives."""
+    said = experiment.generator.input_shape
+    if said is None or said == tuple(data.input_shape):
+        return []
+    found = ", ".join(map(str, data.input_shape))
+    return [f"generator.input_shape is {list(said)}, but the dataset {experiment.data.name!r} gives [{found}] (C, H, W); leave it out"]
+
+
 def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:
     """Run both networks once on an example; return what is wrong with what they make of it."""
     example, want = example_input(data), (1, *data.target_shape)
@@ -34,11 +43,12 @@ def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module
     with torch.no_grad():
         try:
             made = generator.eval()(example)
-        except (RuntimeError, ValueError) as error:
-            return [f"generator {experiment.generator.name!r} does not run on {sizes}: {error}"]
+        except Exception as error:  # a user's forward may raise anything
+            reason = "; ".join(error.problems) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+            return [f"generator {experiment.generator.label!r} does not run on {sizes}: {reason}"]
         if not isinstance(made, Tensor) or tuple(made.shape) != want:
             found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
-            return [f"generator {experiment.generator.name!r} makes {found} of {sizes}, not {want}"]
+            return [f"generator {experiment.generator.label!r} makes {found} of {sizes}, not {want}"]
         return _critic_problems(experiment, data, discriminator, task_of(experiment, data))
 
 

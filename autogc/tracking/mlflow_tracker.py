@@ -85,7 +85,7 @@ class Tracker:
             params={
                 "seed": str(experiment.seed),
                 "data": experiment.data.name,
-                "generator": experiment.generator.name,
+                "generator": experiment.generator.label,
                 "objectives": ", ".join(search.objectives),
                 "constraints": ", ".join(f"{name} <= {most:g}" for name, most in search.constraints.items()) or "none",
                 "sampler": search.sampler.name,

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from autogc.config.load import load_experiment
+from autogc.data import open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, ConversionError, DataError, InfeasibleError
 from autogc.pipeline import Run, check, make_plan
+from autogc.pipeline.check_components import tree_problems
 
 BAD: list[tuple[str, type[AutogcError], str]] = [
     ("data.name=street", ConfigError, "data: no dataset named 'street': did you mean 'streets'"),
@@ -89,3 +91,46 @@ def test_a_plan_of_a_run_of_another_experiment_is_refused(tiny: Path, tmp_path: 
     Run.open(tmp_path / "run", load_experiment(tiny)).close()
     with pytest.raises(AutogcError, match="seed: 0 -> 1"):
         make_plan(tmp_path / "run", load_experiment(tiny, overrides=["seed=1"]))
+
+
+def test_what_the_schema_refuses_and_wrong_names_come_in_one_wave(tiny: Path) -> None:
+    wrong = ["teacher.step=3", "generator.name=resnt", "space.dimensions.widht.choices.all=[8]", "finetune.deepspeed.bf16=1", "device=gpu"]
+    wrong += ["losses.adversarial=hing", "scores.latency.warmpu=1", "supernet.steps=none"]
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(tiny, overrides=wrong, also=tree_problems)
+    keys = ("teacher.step", "generator", "space.dimensions", "finetune.deepspeed.bf16", "device", "losses.adversarial")
+    for key in (*keys, "scores.latency.warmpu", "supernet.steps"):
+        assert sum(problem.startswith(key) for problem in caught.value.problems) == 1, key
+    assert len(caught.value.problems) == 8
+
+
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, inputs, outputs=3):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+
+    def forward(self, x):
+        y = self.conv(x).tanh()
+        return {returned}
+"""
+OWN: list[tuple[str, list[str], str]] = [
+    ("y", ["generator.args.inputs=4"], "generator 'net.py:Net' does not run on an input of"),
+    ("{'images': y}", [], "generator 'net.py:Net' makes dict of an input of"),
+    ("y[:, :, ::2]", [], "generator 'net.py:Net' makes (1, 3, 16, 32) of an input of"),
+    ("y.nothing", [], "does not run on an input of"),
+    ("y", ["generator.input_shape=[3, 32, 32]"], "generator.input_shape is [3, 32, 32], but the dataset 'streets' gives ["),
+    ("y", ["generator.args.input=4"], "generator: net.py:Net can't be built from args"),
+]
+
+
+@pytest.mark.parametrize(("returned", "overrides", "message"), OWN)
+def test_what_is_wrong_with_a_generator_of_ones_own(tiny: Path, tmp_path: Path, returned: str, overrides: list[str], message: str) -> None:
+    (tmp_path / "net.py").write_text(NET.format(returned=returned))
+    channels = open_data(load_experiment(tiny).data, seed=0).input_channels
+    own = f"generator={{module: net.py:Net, args: {{inputs: {channels}}}}}"
+    with pytest.raises(ConfigError) as caught:
+        check(load_experiment(tiny, overrides=[own, *overrides]))
+    assert message in str(caught.value)
