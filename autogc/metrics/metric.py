@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor
@@ -32,7 +32,7 @@ REMEDIES: Mapping[Need, str] = {
 class Setting:
     """What a metric may be told before it starts. ``reference`` is there for those that need features, and nowhere while it is made."""
 
-    pixels: PixelsConfig = PixelsConfig()
+    pixels: PixelsConfig = field(default_factory=PixelsConfig)
     classes: int = 0
     ignore_index: int = IGNORE_INDEX
     reference: Reference | None = None
@@ -42,8 +42,8 @@ class Setting:
 class Observation:
     """What is known of one batch of pictures. What no metric asked for is None.
 
-    ``pictures`` and ``target`` are float (N, C, H, W) in [-1, 1], C 1 or 3, already rounded to 8 bits; ``labels`` and ``segmentation`` int64
-    (N, H, W); ``features`` float64 (N, D) and ``probabilities`` float64 (N, K) on the CPU.
+    ``pictures`` and ``target`` are float (N, C, H, W) in [-1, 1], C 1 or 3, already rounded to 8 bits; ``labels`` and ``segmentation``
+    int64 (N, H, W); ``features`` float64 (N, D) and ``probabilities`` float64 (N, K) on the CPU.
     """
 
     pictures: Tensor

@@ -1,82 +1,96 @@
-"""What every registered feature network and segmenter must do. A new one adds one row to ``EXAMPLES``."""
+"""What every metric must do: better is better, batches do not matter, its name is known. A new one adds one row to ``ROWS``."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
 
 import pytest
 import torch
-from torch.nn import functional
 
-from autogc.data import DATASETS
-from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
-from autogc.metrics.espnet import CAMVID_CLASSES, ESPNet
-from autogc.metrics.lenet import LeNet5
-from autogc.metrics.registry import Trainable
-from autogc.progress import Silent
+from autogc.config.experiment import COSTS, SCORES
+from autogc.metrics import METRICS, Reference, lacking
+from autogc.metrics.metric import REMEDIES, ROLES, Metric, Observation, Setting
+from autogc.search.pareto import minimizes
+from autogc.tracking.quantities import QUANTITIES
 
-DATA = DATASETS.build("streets", {"height": 48, "width": 64, "train": 16, "validation": 4, "test": 2}, seed=0)
-
-
-def dataset_segmenter(registry, _path):
-    return registry.build("dataset_segmenter", {"steps": 3, "batch_size": 2, "width": 4}, data=DATA, seed=0)
-
-
-def espnet_camvid(registry, path):
-    """Built from weights of the right shapes that the test makes: what they answer does not matter here."""
-    file = path / "weights.pth"
-    if not file.exists():
-        torch.save(ESPNet().state_dict(), file)
-    data = DATASETS.build("streets", {}, seed=0)
-    data.class_names = CAMVID_CLASSES
-    return registry.build("espnet_camvid", {"weights": str(file)}, data=data, seed=0)
+COUNT = 12
+DRAWS = torch.Generator().manual_seed(0)
+REAL = torch.randint(0, 256, (COUNT, 3, 16, 20), generator=DRAWS).float() / 127.5 - 1
+REAL_FEATURES = torch.randn(40, 5, generator=DRAWS, dtype=torch.float64)
+NOISE = torch.randn(COUNT, 5, generator=DRAWS, dtype=torch.float64)
+LABELS = torch.randint(0, 3, (COUNT, 16, 20), generator=DRAWS)
+GUESSES = torch.randint(0, 3, (COUNT, 16, 20), generator=DRAWS)
 
 
-def lenet_mnist(registry, path):
-    file = path / "weights.pth"
-    if not file.exists():
-        torch.save(LeNet5().state_dict(), file)
-    return registry.build("lenet_mnist", {"weights": str(file)}, data=DATA, seed=0)
+def pictures(noise: float) -> torch.Tensor:
+    found = (REAL + noise * torch.randn(REAL.shape, generator=torch.Generator().manual_seed(1))).clamp(-1, 1)
+    return found.add(1).mul(127.5).round().div(127.5).sub(1)
 
 
-EXAMPLES = {"dataset_segmenter": dataset_segmenter, "espnet_camvid": espnet_camvid, "lenet_mnist": lenet_mnist}
+def seen(**parts: torch.Tensor) -> Observation:
+    return Observation(**({"pictures": REAL} | parts))
 
 
-def test_every_network_has_an_example():
-    assert set(EXAMPLES) == set(FEATURE_NETWORKS) | set(SEGMENTERS)
+# What a good generator's pictures look like to the metric, and a bad one's.
+ROWS: dict[str, tuple[Observation, Observation]] = {
+    "fid": (seen(features=REAL_FEATURES[:COUNT] + 0.1 * NOISE), seen(features=REAL_FEATURES[:COUNT] + 1 + NOISE)),
+    "miou": (
+        seen(labels=LABELS, segmentation=torch.where(LABELS == 1, GUESSES, LABELS)),
+        seen(labels=LABELS, segmentation=GUESSES),
+    ),
+    "inception_score": (
+        seen(probabilities=torch.eye(4).repeat(3, 1).double() * 0.9 + 0.025),
+        seen(probabilities=NOISE[:, :4].softmax(1)),
+    ),
+    "psnr": (seen(pictures=pictures(0.05), target=REAL), seen(pictures=pictures(0.3), target=REAL)),
+    "ssim": (seen(pictures=pictures(0.05), target=REAL), seen(pictures=pictures(0.3), target=REAL)),
+}
+SETTING = Setting(classes=3, reference=Reference(REAL_FEATURES))
 
 
-def ready(network: JudgeNetwork) -> JudgeNetwork:
-    if isinstance(network, Trainable):
-        network.fit(DATA, seed=0, device=torch.device("cpu"), progress=Silent())
-    return network.eval()
+def value(metric: type[Metric], observation: Observation, sizes: tuple[int, ...] = (COUNT,)) -> float:
+    running, start = metric(SETTING), 0
+    for size in sizes:
+        parts = {one.name: getattr(observation, one.name) for one in fields(observation)}
+        cut = {name: part[start : start + size] for name, part in parts.items() if part is not None}
+        running.add(replace(observation, **cut))
+        start += size
+    assert start == COUNT
+    return running.value()
 
 
-@pytest.mark.parametrize("name", list(EXAMPLES))
-def test_it_says_what_it_is_and_hashes_its_weights(name, tmp_path):
-    registry = FEATURE_NETWORKS if name in FEATURE_NETWORKS else SEGMENTERS
-    first, second = (ready(EXAMPLES[name](registry, tmp_path)) for _ in range(2))
-    assert len(first.label) > 20
-    assert first.weights_hash == second.weights_hash and len(first.weights_hash) == 64
-    with torch.no_grad():
-        next(second.parameters()).add_(1e-3)
-    assert first.weights_hash != second.weights_hash
+def test_every_metric_has_a_row_and_the_experiment_file_knows_it() -> None:
+    assert list(ROWS) == list(METRICS) == list(SCORES)
 
 
-@pytest.mark.parametrize("name", list(FEATURE_NETWORKS))
-def test_features_tell_pictures_apart_and_each_stands_alone(name, tmp_path):
-    network = ready(EXAMPLES[name](FEATURE_NETWORKS, tmp_path))
-    real = DATA.validation.batch().target
-    with torch.inference_mode():
-        features = network.features(real)
-        assert features.ndim == 2 and len(features) == 4 and features.dtype == torch.float32
-        assert torch.isfinite(features).all()
-        alone = torch.cat([network.features(image[None]) for image in real])
-        assert torch.allclose(features, alone, rtol=1e-3, atol=1e-4)
-        blurred = functional.avg_pool2d(real, 5, 1, 2, count_include_pad=False)
-        assert (network.features(blurred) - features).abs().max() > 1e-5
+@pytest.mark.parametrize("name", METRICS)
+def test_better_is_better(name: str) -> None:
+    good, bad = (value(METRICS[name], observation) for observation in ROWS[name])
+    assert (good > bad) == METRICS[name].higher_is_better and good != bad
 
 
-@pytest.mark.parametrize("name", list(SEGMENTERS))
-def test_segments_are_classes_at_the_pictures_size(name, tmp_path):
-    network = ready(EXAMPLES[name](SEGMENTERS, tmp_path))
-    with torch.inference_mode():
-        found = network.segment(DATA.validation.batch().target)
-    assert found.shape == (4, 48, 64) and found.dtype == torch.int64
-    assert int(found.min()) >= 0 and int(found.max()) < len(DATA.class_names)
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("sizes", [(1,) * COUNT, (5, 7), (11, 1)])
+def test_how_pictures_are_batched_does_not_matter(name: str, sizes: tuple[int, ...]) -> None:
+    assert value(METRICS[name], ROWS[name][0], sizes) == pytest.approx(value(METRICS[name], ROWS[name][0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_it_asks_for_what_it_uses_and_for_nothing_else(name: str) -> None:
+    metric, observation = METRICS[name], ROWS[name][0]
+    assert metric.needs <= set(REMEDIES)
+    parts = {"features": "features", "probabilities": "probabilities", "segmentation": "segmentation", "pairs": "target"}
+    there = {need for need, part in parts.items() if getattr(observation, part) is not None}
+    assert metric.needs == there
+    assert (metric.role() is None) == (not metric.needs & set(ROLES))
+    assert lacking(name, metric.needs) == []
+    assert len(lacking(name, ())) == len(metric.needs) and all(problem.startswith(f"{name} needs ") for problem in lacking(name, ()))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_it_is_called_and_ordered_the_same_everywhere(name: str) -> None:
+    metric, quantity = METRICS[name], QUANTITIES[name]
+    assert metric.name == name and name not in COSTS
+    assert (quantity.title, quantity.unit, quantity.higher_is_better) == (metric.title, metric.unit, metric.higher_is_better)
+    assert quantity.is_score and minimizes(name) != metric.higher_is_better
+    assert ("higher" if metric.higher_is_better else "lower") + " is better" in metric.meaning

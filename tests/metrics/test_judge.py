@@ -154,7 +154,7 @@ def test_a_metric_that_it_cannot_give(tmp_path):
     assert set(judge.score(grey, DATA.test)) == {"fid", "psnr", "ssim"}
     with pytest.raises(MetricError, match=r"not 'miou': miou needs scores\.segmenter, which is null"):
         judge.score(grey, DATA.test, metrics=("fid", "miou"))
-    with pytest.raises(MetricError, match="'inception_score': inception_score needs a .* tells classes apart"):
+    with pytest.raises(MetricError, match=r"'inception_score': inception_score needs a .* tells classes apart"):
         judge.score(grey, DATA.test, metrics=("inception_score",))
 
 

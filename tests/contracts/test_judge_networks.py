@@ -1,0 +1,116 @@
+"""What every registered feature network and segmenter must do. A new one adds one row to ``EXAMPLES``."""
+
+import pytest
+import torch
+from dataset_examples import celeba
+from torch.nn import functional
+
+from autogc.data import DATASETS
+from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
+from autogc.metrics.espnet import CAMVID_CLASSES, ESPNet
+from autogc.metrics.lenet import LeNet5
+from autogc.metrics.registry import Trainable
+from autogc.progress import Silent
+
+DATA = DATASETS.build("streets", {"height": 48, "width": 64, "train": 16, "validation": 4, "test": 2}, seed=0)
+
+
+# Each returns a network as the registry builds it, and the dataset that it may be trained on.
+
+
+def dataset_segmenter(registry, _path):
+    return registry.build("dataset_segmenter", {"steps": 3, "batch_size": 2, "width": 4}, data=DATA, seed=0), DATA
+
+
+def dataset_classifier(registry, path):
+    data = celeba(path)
+    return registry.build("dataset_classifier", {"steps": 3, "batch_size": 2, "width": 4}, data=data, seed=0), data
+
+
+def dataset_rotations(registry, _path):
+    return registry.build("dataset_rotations", {"steps": 3, "batch_size": 2, "width": 4, "patch": 32}, data=DATA, seed=0), DATA
+
+
+def espnet_camvid(registry, path):
+    """Built from weights of the right shapes that the test makes: what they answer does not matter here."""
+    data = DATASETS.build("streets", {}, seed=0)
+    data.class_names = CAMVID_CLASSES
+    return registry.build("espnet_camvid", {"weights": weights_of(ESPNet(), path)}, data=data, seed=0), data
+
+
+def lenet_mnist(registry, path):
+    return registry.build("lenet_mnist", {"weights": weights_of(LeNet5(), path)}, data=DATA, seed=0), DATA
+
+
+def weights_of(network, path):
+    file = path / "weights.pth"
+    if not file.exists():
+        torch.save(network.state_dict(), file)
+    return str(file)
+
+
+EXAMPLES = {
+    "dataset_segmenter": dataset_segmenter,
+    "dataset_classifier": dataset_classifier,
+    "dataset_rotations": dataset_rotations,
+    "espnet_camvid": espnet_camvid,
+    "lenet_mnist": lenet_mnist,
+}
+
+
+def test_every_network_has_an_example():
+    assert set(EXAMPLES) == set(FEATURE_NETWORKS) | set(SEGMENTERS)
+
+
+def ready(name, registry, path) -> JudgeNetwork:
+    network, data = EXAMPLES[name](registry, path)
+    if isinstance(network, Trainable):
+        network.fit(data, seed=0, device=torch.device("cpu"), progress=Silent())
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_it_says_what_it_is_and_hashes_its_weights(name, tmp_path):
+    registry = FEATURE_NETWORKS if name in FEATURE_NETWORKS else SEGMENTERS
+    first, second = (ready(name, registry, tmp_path) for _ in range(2))
+    assert len(first.label) > 20
+    assert first.weights_hash == second.weights_hash and len(first.weights_hash) == 64
+    with torch.no_grad():
+        next(second.parameters()).add_(1e-3)
+    assert first.weights_hash != second.weights_hash
+
+
+@pytest.mark.parametrize("name", list(FEATURE_NETWORKS))
+def test_features_tell_pictures_apart_and_each_stands_alone(name, tmp_path):
+    network = ready(name, FEATURE_NETWORKS, tmp_path)
+    real = DATA.validation.batch().target
+    with torch.inference_mode():
+        features = network.features(real)
+        assert features.ndim == 2 and len(features) == 4 and features.dtype == torch.float32
+        assert torch.isfinite(features).all()
+        alone = torch.cat([network.features(image[None]) for image in real])
+        assert torch.allclose(features, alone, rtol=1e-3, atol=1e-4)
+        blurred = functional.avg_pool2d(real, 5, 1, 2, count_include_pad=False)
+        assert (network.features(blurred) - features).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("name", list(FEATURE_NETWORKS))
+def test_one_that_classifies_gives_distributions_beside_the_same_features(name, tmp_path):
+    network = ready(name, FEATURE_NETWORKS, tmp_path)
+    if not network.classifies:
+        pytest.skip("it does not classify")
+    pictures = DATA.validation.batch().target
+    with torch.inference_mode():
+        features, probabilities = network.features_and_probabilities(pictures)
+        assert torch.equal(features, network.features(pictures))
+    assert probabilities.ndim == 2 and probabilities.shape[1] > 1 and float(probabilities.min()) >= 0
+    assert torch.allclose(probabilities.sum(1), torch.ones(len(pictures)), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(SEGMENTERS))
+def test_segments_are_classes_at_the_pictures_size(name, tmp_path):
+    network = ready(name, SEGMENTERS, tmp_path)
+    with torch.inference_mode():
+        found = network.segment(DATA.validation.batch().target)
+    assert found.shape == (4, 48, 64) and found.dtype == torch.int64
+    assert int(found.min()) >= 0 and int(found.max()) < len(DATA.class_names)
