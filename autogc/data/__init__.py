@@ -1,6 +1,17 @@
 """Datasets: what a generator is given, the real pictures, and the labels that mIoU needs."""
 
-from autogc.data import attributes, folders, mnist, streets, super_resolution, unpaired
+from autogc.data import (
+    attributes,
+    cityscapes,
+    domain_folders,
+    folders,
+    mnist,
+    pictures,
+    side_by_side,
+    streets,
+    super_resolution,
+    unpaired,
+)
 from autogc.data.batch import Batch
 from autogc.data.dataset import Dataset, Split
 from autogc.data.opened import open_data
@@ -16,9 +27,13 @@ __all__ = [
     "Samples",
     "Split",
     "attributes",
+    "cityscapes",
+    "domain_folders",
     "folders",
     "mnist",
     "open_data",
+    "pictures",
+    "side_by_side",
     "streets",
     "super_resolution",
     "training_batches",

@@ -20,10 +20,11 @@ from autogc.files import sha256_json
 
 @dataclass(frozen=True)
 class Member:
-    """One picture and what it belongs to, 0 or 1 for each domain."""
+    """One picture, what it belongs to, 0 or 1 for each domain, and the sample's name."""
 
     path: Path
     domains: tuple[int, ...]
+    name: str
 
 
 @DATASETS.register("attributes")
@@ -71,7 +72,7 @@ def attributes(
     problems.stop()
     names, values = read_attributes(base / table, domains)
     folder = base / pictures
-    members = [Member(folder / name, tuple(row)) for name, row in zip(names, values.tolist(), strict=True)]
+    members = [Member(folder / name, tuple(row), Path(name).stem) for name, row in zip(names, values.tolist(), strict=True)]
     there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     absent = [member.path.name for member in members if member.path.name not in there]
     if absent:
@@ -118,7 +119,7 @@ def domain_dataset(
         belongs = np.asarray([member.domains for member in members], np.uint8)
         made[split] = Split(
             split,
-            names=[path.stem for path in files],
+            names=[member.name for member in members],
             input=DomainInput(),
             decode=FileSamples(split, {"targets": FileList(files, photo)}, domains=belongs),
             mirror=mirror,

@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from autogc.data.dataset import Dataset, Split
+from autogc.data.arguments import Problems
+from autogc.data.dataset import Dataset
 from autogc.data.decode import label_table
-from autogc.data.filelist import FileList, FileSamples
-from autogc.data.inputs import LabelInput, PictureInput
-from autogc.data.pairing import Pair, contents, find_pairs
-from autogc.data.readers import LabelMap, Photo
+from autogc.data.filelist import FileList
+from autogc.data.inputs import InputKind, LabelInput, PictureInput
+from autogc.data.listing import described, said, scan
+from autogc.data.pairing import Row, files_of, find_rows
+from autogc.data.readers import InstanceBorders, LabelMap, Photo
 from autogc.data.registry import DATASETS
 from autogc.data.samples import IGNORE_INDEX
+from autogc.data.splits import file_splits
 from autogc.errors import ConfigError, DataError
 from autogc.files import sha256_json
-
-SMALLEST = 8
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,13 @@ def paired_folders(
     test: dict[str, str],
     height: int,
     width: int,
+    load_height: int | None = None,
+    load_width: int | None = None,
     input_kind: str = "labels",
     classes: str | list[str] | None = None,
     ignore_index: int | None = None,
     limit: int | None = None,
+    mirror: bool = True,
     seed: int,
 ) -> Dataset:
     """Return pairs of images from folders under ``root``, which is relative to the current directory.
@@ -52,65 +56,74 @@ def paired_folders(
     ``train``, ``validation`` and ``test`` each name two folders, ``{input: FOLDER, target: FOLDER}``. With ``input_kind: labels`` the input
     files hold a class index a pixel: ``classes`` is the list of their names in that order, or a text file with one name a line (under
     ``root`` or the current directory), and ``ignore_index`` the value in the files that marks unlabelled pixels, whether ``classes`` has an
-    entry for it or not. The generator sees one channel a class and one for unlabelled pixels. With ``input_kind: image`` the inputs are
-    pictures. Everything is resized to ``height`` x ``width``; ``limit`` takes the first so many pairs of each split.
+    entry for it or not. The generator sees one channel a class and one for unlabelled pixels; where all three splits name a third folder,
+    ``instances``, whose files hold a number for each object, one more for the borders between objects. With ``input_kind: image`` the
+    inputs are pictures. Everything is resized to ``height`` x ``width``; with ``load_height`` and ``load_width`` the training pairs are
+    resized to those, and ``height`` x ``width`` of them is cut out at random. ``limit`` takes the first so many pairs of each split.
 
     Raises ``ConfigError`` for arguments, ``DataError`` for folders that are missing, empty or unpaired; ``Dataset.check`` and the first
     use raise ``DataError`` for files that cannot be decoded and labels that no class has.
     """
     del seed  # The samples are what the files say.
-    base = Path(root).expanduser()
-    folders = {"train": train, "validation": validation, "test": test}
-    problems = [problem for name, pair in folders.items() for problem in _folder_problems(name, pair)]
-    sizes = {"height": height, "width": width}
-    problems += [f"paired_folders: {name} must be at least {SMALLEST}, got {size}" for name, size in sizes.items() if size < SMALLEST]
-    if limit is not None and limit < 1:
-        problems.append(f"paired_folders: limit must be at least 1, got {limit}")
-    if input_kind not in ("labels", "image"):
-        problems.append(f"paired_folders: input_kind must be labels or image, got {input_kind!r}")
-    if input_kind == "labels" and classes is None:
-        problems.append("paired_folders: input_kind labels needs classes: a list of names, or a text file with one a line")
-    if input_kind == "image" and (classes is not None or ignore_index is not None):
-        problems.append("paired_folders: classes and ignore_index belong to input_kind labels")
-    if problems:
-        raise ConfigError(problems)
-    if not base.is_dir():
-        raise DataError(f"the dataset folder {base} does not exist (current directory: {Path.cwd()}): set data.args.root")
+    problems = Problems("paired_folders")
+    folders: dict[str, Mapping[str, str]] = {"train": train, "validation": validation, "test": test}
+    # A list, so that what is wrong with each of them is said.
+    shaped = [problems.folders(name, given, needed=("input", "target"), optional=("instances",)) for name, given in folders.items()]
+    instances = [name for name, given in folders.items() if "instances" in given] if all(shaped) else []
+    problems.expect(len(instances) in (0, len(folders)), f"instances must be given for all splits or none, not {instances} alone")
+    problems.size(height, width, load_height, load_width)
+    problems.at_least(1, limit=limit)
+    problems.expect(input_kind in ("labels", "image"), f"input_kind must be labels or image, got {input_kind!r}")
+    if input_kind == "labels":
+        problems.expect(classes is not None, "input_kind labels needs classes: a list of names, or a text file with one a line")
+    if input_kind == "image":
+        problems.expect(classes is None and ignore_index is None, "classes and ignore_index belong to input_kind labels")
+        problems.expect(not instances, "instances belong to input_kind labels")
+    base = problems.root(root)
+    problems.stop()
     labels = None if classes is None else _label_values(classes, ignore_index, base=base)
-    pairs = {name: find_pairs(base / pair["input"], base / pair["target"], split=name)[:limit] for name, pair in folders.items()}
+    rows = {
+        name: find_rows({kind: base / folder for kind, folder in given.items()}, split=name, problems=problems)[:limit]
+        for name, given in folders.items()
+    }
+    problems.stop()
+    scanned = {name: {kind: scan(files_of(found, kind)) for kind in folders[name]} for name, found in rows.items()}
+
+    def lists(split: str, height: int, width: int) -> dict[str, FileList]:
+        return _lists(rows[split], labels=labels, edges=bool(instances), height=height, width=width)
+
     channels = 3 if labels is None else len(labels.names) + labels.ignored
-    arguments = {
+    given: InputKind = PictureInput() if labels is None else LabelInput(channels, edges=bool(instances))
+    names = {name: [row.stem for row in found] for name, found in rows.items()}
+    splits = file_splits(names, lists, input=given, size=(height, width), load=(load_height, load_width), mirror=mirror)
+    arguments: dict[str, Any] = {
         "input_kind": input_kind,
         "classes": None if labels is None else labels.names,
         "values": None if labels is None else labels.table.tolist(),
         "height": height,
         "width": width,
     }
-    splits = {
-        name: Split(
-            name,
-            names=[pair.stem for pair in found],
-            input=PictureInput() if labels is None else LabelInput(channels),
-            decode=FileSamples(name, _lists(found, labels=labels, height=height, width=width)),
-        )
-        for name, found in pairs.items()
+    # What is as it was before there was a choice adds nothing, so that runs that began then go on.
+    arguments |= {"load": [load_height, load_width]} if load_height is not None else {}
+    arguments |= {} if mirror else {"mirror": False}
+    arguments |= {"instances": True} if instances else {}
+    kinds = ("input", "target", *(["instances"] if instances else []))
+    contents = {
+        name: [[row.stem, *(scanned[name][kind][place].sha256 for kind in kinds)] for place, row in enumerate(found)]
+        for name, found in rows.items()
     }
+    photos = ("input", "target") if labels is None else ("target",)
+    pictures = [one for found in scanned.values() for kind in photos for one in found[kind]]
     return Dataset(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        input_shape=(channels, height, width),
+        input_shape=(channels + bool(instances), height, width),
         target_shape=(3, height, width),
         class_names=() if labels is None else labels.names,
-        description=f"{base.name} {width}x{height} (images from folders)",
-        fingerprint=sha256_json({"paired_folders": arguments, "files": {name: contents(found) for name, found in pairs.items()}}),
+        description=described(f"{base.name} {width}x{height} (images from folders)", said(pictures)),
+        fingerprint=sha256_json({"paired_folders": arguments, "files": contents}),
     )
-
-
-def _folder_problems(split: str, pair: Any) -> list[str]:
-    if isinstance(pair, Mapping) and set(pair) == {"input", "target"} and all(isinstance(value, str) for value in pair.values()):
-        return []
-    return [f"paired_folders: {split} must be {{input: FOLDER, target: FOLDER}}, got {pair!r}"]
 
 
 def _label_values(classes: str | Sequence[str], ignore_index: int | None, *, base: Path) -> LabelValues:
@@ -132,8 +145,9 @@ def _label_values(classes: str | Sequence[str], ignore_index: int | None, *, bas
     )
 
 
-def _lists(pairs: Sequence[Pair], *, labels: LabelValues | None, height: int, width: int) -> dict[str, FileList]:
-    photo = Photo(height, width)
-    inputs = [pair.input for pair in pairs]
-    given = {"inputs": FileList(inputs, photo)} if labels is None else {"labels": FileList(inputs, LabelMap(height, width, labels.table))}
-    return given | {"targets": FileList([pair.target for pair in pairs], photo)}
+def _lists(rows: Sequence[Row], *, labels: LabelValues | None, edges: bool, height: int, width: int) -> dict[str, FileList]:
+    photo, given = Photo(height, width), files_of(rows, "input")
+    found = {"inputs": FileList(given, photo)} if labels is None else {"labels": FileList(given, LabelMap(height, width, labels.table))}
+    if edges:
+        found["edges"] = FileList(files_of(rows, "instances"), InstanceBorders(height, width))
+    return found | {"targets": FileList(files_of(rows, "target"), photo)}

@@ -20,7 +20,7 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", "
 # Modes of Pillow, by what is to be said of them.
 GREY = ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L")
 KINDS = {
-    "grey": lambda one: one.mode in GREY,
+    "grey": lambda one: is_grey(one),
     "16-bit": lambda one: one.mode.startswith("I"),
     "palette": lambda one: one.mode in ("P", "PA"),
     "transparent": lambda one: one.transparent,
@@ -39,6 +39,10 @@ class Scanned(NamedTuple):
     mode: str
     transparent: bool
     turned: bool
+
+
+def is_grey(one: Scanned) -> bool:
+    return one.mode in GREY
 
 
 def is_picture(path: Path) -> bool:

@@ -68,7 +68,7 @@ class Photo:
         return self.fixed
 
     @property
-    def fixed(self) -> tuple[int, ...]:
+    def fixed(self) -> tuple[int, int, int]:
         return (1 if self.grey else 3, self.height, self.width)
 
 

@@ -1,4 +1,4 @@
-"""A small example of each registered dataset, built of files that are made here: 4, 3 and 2 samples. A new dataset adds one row."""
+"""A small example of each registered dataset, built of files made here, with 4 training samples. A new dataset adds one row."""
 
 import gzip
 
@@ -96,11 +96,72 @@ def celeba(path):
     return build("attributes", path, pictures="img", **domains, crop=32, height=HEIGHT, width=WIDTH)
 
 
+def instance_folders(path, **load):
+    for split, count in COUNTS.items():
+        photos(path / split / "in", count, values=3, channels=1)
+        photos(path / split / "objects", count, values=2, channels=1)
+        photos(path / split / "out", count)
+    splits = {split: {"input": f"{split}/in", "target": f"{split}/out", "instances": f"{split}/objects"} for split in COUNTS}
+    return build("paired_folders", path, **splits, height=HEIGHT, width=WIDTH, classes=["a", "b", "c"], **load)
+
+
+def instance_folders_cropped(path):
+    return instance_folders(path, load_height=36, load_width=52)
+
+
+def halves(path):
+    for split, count in (("train", 7), ("test", 2)):
+        photos(path / split, count, width=2 * WIDTH)
+    return build("side_by_side", path, height=HEIGHT, width=WIDTH, direction="b_to_a", validation_count=3)
+
+
+def halves_cropped(path):
+    for split, count in COUNTS.items():
+        photos(path / split, count, width=2 * WIDTH)
+    return build("side_by_side", path, height=HEIGHT, width=WIDTH, validation="validation", load_height=36, load_width=54)
+
+
+def flat_folder(path):
+    photos(path, 9, height=40, width=50)
+    return build("pictures", path, height=HEIGHT, width=WIDTH, noise=8, validation_count=3, test_count=2, crop=36)
+
+
+def flat_grey_folder(path):
+    photos(path, 9, channels=1)
+    return build("pictures", path, height=HEIGHT, width=WIDTH, noise=8, validation_count=3, test_count=2, mirror=False)
+
+
+def folder_per_domain(path):
+    for folder, count in (("happy", 4), ("sad", 5), ("unused", 1)):
+        photos(path / "train" / folder, count)
+    photos(path / "test" / "happy", 1)
+    photos(path / "test" / "sad", 1)
+    return build(
+        "domain_folders", path, train="train", test="test", domains=["sad", "happy"], height=HEIGHT, width=WIDTH, validation_count=2, limit=4
+    )
+
+
+def streets_of_cities(path, **arguments):
+    for part, city, count in (("train", "aachen", 3), ("train", "ulm", 4), ("val", "lindau", 2)):
+        photos(path / "leftImg8bit" / part / city, count, name=city + "_{}_leftImg8bit.png")
+        photos(path / "gtFine" / part / city, count, values=34, channels=1, name=city + "_{}_gtFine_labelIds.png")
+        photos(path / "gtFine" / part / city, count, values=9, channels=1, name=city + "_{}_gtFine_instanceIds.png")
+    return build("cityscapes", path, height=HEIGHT, width=WIDTH, validation_count=3, **arguments)
+
+
+def streets_of_cities_by_class(path):
+    return streets_of_cities(path, labels="train", instances=False, load_height=33, load_width=64)
+
+
 EXAMPLES = {
     "streets": [streets],
-    "paired_folders": [labelled_folders, picture_folders],
+    "paired_folders": [labelled_folders, picture_folders, instance_folders, instance_folders_cropped],
     "unpaired_folders": [unpaired, unpaired_cropped],
     "mnist": [digits, larger_digits],
     "super_resolution": [enlarging, enlarging_pairs],
     "attributes": [celeba],
+    "side_by_side": [halves, halves_cropped],
+    "pictures": [flat_folder, flat_grey_folder],
+    "domain_folders": [folder_per_domain],
+    "cityscapes": [streets_of_cities, streets_of_cities_by_class],
 }
