@@ -30,10 +30,8 @@ def fold(module: nn.Module) -> tuple[str, ...]:
         for hook in _hooks(part):
             REMOVE[type(hook)](part, hook.name)
             folded.append(f"{name}.{hook.name}".lstrip("."))
-        for tensor in list(part.parametrizations) if parametrize.is_parametrized(part) else ():
-            parametrize.remove_parametrizations(part, tensor, leave_parametrized=True)
-            _as_parameter(part, tensor)
-            folded.append(f"{name}.{tensor}".lstrip("."))
+        if parametrize.is_parametrized(part):
+            folded += [f"{name}.{tensor}".lstrip(".") for tensor in _unparametrize(part)]
     for part, training in modes:
         part.training = training
     return tuple(folded)
@@ -43,12 +41,23 @@ def _hooks(part: nn.Module) -> list[SpectralNorm | WeightNorm]:
     return [hook for hook in part._forward_pre_hooks.values() if isinstance(hook, SpectralNorm | WeightNorm)]
 
 
-def _as_parameter(part: nn.Module, name: str) -> None:
-    """A tensor computed from several may be left behind as a buffer: make it a parameter, which it is to its layer."""
-    value = getattr(part, name)
-    if not isinstance(value, nn.Parameter):
-        delattr(part, name)
-        part.register_parameter(name, nn.Parameter(value.detach().clone()))
+def _unparametrize(part: nn.Module) -> tuple[str, ...]:
+    """Give a module its values and its class back; return the tensors' names.
+
+    torch's own ``remove_parametrizations`` deletes them from the class too, which deep copies share: the original would be broken.
+    """
+    assert isinstance(part.parametrizations, nn.ModuleDict)
+    learned = {name: any(True for _ in one.parameters()) for name, one in part.parametrizations.items()}
+    values = {name: getattr(part, name).detach().clone() for name in learned}
+    plain = parametrize.type_before_parametrizations(part)
+    del part.parametrizations
+    part.__class__ = plain
+    for name, value in values.items():
+        if learned[name]:
+            part.register_parameter(name, nn.Parameter(value))
+        else:
+            part.register_buffer(name, value)
+    return tuple(values)
 
 
 def detach_computed(module: nn.Module) -> None:

@@ -7,13 +7,13 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from autogc.compression import DIMENSIONS, ChannelDimension, FormatDimension, MaskDimension, compress
 from autogc.errors import CandidateError, nearest
 from autogc.supernet.candidate import Candidate, Value
 from autogc.supernet.conversion import check_unchanged, order_channels, plain_copy
 from autogc.supernet.discover import discover
+from autogc.supernet.functional import call, second_names
 from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
 from autogc.supernet.importance import class_importance
 from autogc.supernet.layers import Layers, find_sites, put_sites
@@ -30,7 +30,7 @@ CHANNEL_DIMENSIONS = {name: one for name, one in DIMENSIONS.items() if isinstanc
 class Supernet(nn.Module):
     """All subnets of one generator, sharing its weights. Made by :meth:`convert`.
 
-    A subnet is ``materialize(candidate)`` applied with ``functional_call``: evaluating one changes nothing here.
+    A subnet is ``materialize(candidate)`` applied with ``functional.call``: evaluating one changes nothing here.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Supernet(nn.Module):
         self.watch = tuple(watch)
         self.example_shape = tuple(example_shape)
         self.fixed = dict(fixed)
+        self._second = second_names(module)
         self._slicer = Slicer(_with_separable(discovery, module, self.sites))
         self._watched = {name: WatchedAxis(axis) for name, axis in discovery.watched.items()}
         for part in self._parts(self.quantizable):
@@ -170,7 +171,7 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> Tensor:
         """Run a subnet: images (N, C, H, W) to images. ``statistics`` are what ``calibrate`` gave."""
         with self.configured(candidate, statistics) as tensors:
-            y: Tensor = functional_call(self.module, tensors, (x,))
+            y: Tensor = call(self.module, tensors, (x,), second=self._second)
         return y
 
     def forward_with_features(self, x: Tensor, candidate: Candidate) -> tuple[Tensor, list[Tensor]]:

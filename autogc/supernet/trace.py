@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
-from torch.func import functional_call, functionalize
+from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 from torch.utils import _pytree as pytree
 
 from autogc.errors import ConversionError, nearest
+from autogc.supernet.functional import call
 
 LAYER = "autogc_layer"
 """Key of a node's ``meta``: the qualified name of the innermost module that issued the operator."""
@@ -58,14 +59,16 @@ def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] 
     names = tuple(values)
     seen: dict[str, Any] = {}
     counted = 0
+    inside: list[str] = []  # the modules that are running, the innermost last
     for name, part in modules.items():
-        part.register_forward_hook(_label(name))
+        part.register_forward_pre_hook(_enter(inside, name))
+        part.register_forward_hook(_leave(inside))
     for name in watch:
         modules[name].register_forward_hook(_capture(seen, name))
 
     def forward(tensors: list[Tensor], *inputs: Tensor) -> list[Tensor]:
         nonlocal counted
-        result = functional_call(module, dict(zip(names, tensors, strict=True)), inputs)
+        result = call(module, dict(zip(names, tensors, strict=True)), inputs)
         outputs = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
         counted = len(outputs)
         for name in watch:
@@ -107,17 +110,29 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _label(name: str) -> Callable[..., None]:
-    def hook(part: nn.Module, inputs: Any, output: Any) -> None:
-        mode = get_proxy_mode()
-        if mode is None:
-            return
-        for node in reversed(mode.tracer.graph.nodes):
-            if node.op == "placeholder" or LAYER in node.meta:
-                return
-            node.meta[LAYER] = name
+def _enter(inside: list[str], name: str) -> Callable[..., None]:
+    def hook(part: nn.Module, inputs: Any) -> None:
+        _label(inside[-1] if inside else "")  # what came before the call is its caller's
+        inside.append(name)
 
     return hook
+
+
+def _leave(inside: list[str]) -> Callable[..., None]:
+    def hook(part: nn.Module, inputs: Any, output: Any) -> None:
+        _label(inside.pop())
+
+    return hook
+
+
+def _label(name: str) -> None:
+    mode = get_proxy_mode()
+    if mode is None:
+        return
+    for node in reversed(mode.tracer.graph.nodes):
+        if node.op == "placeholder" or LAYER in node.meta:
+            return
+        node.meta[LAYER] = name
 
 
 def _capture(seen: dict[str, Any], name: str) -> Callable[..., None]:

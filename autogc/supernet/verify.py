@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.func import functional_call
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from autogc.errors import ConversionError
 from autogc.supernet.attributes import attributes_following
+from autogc.supernet.functional import call
 from autogc.supernet.groups import Discovery
 from autogc.supernet.oracle import Kind, choose_kept, draw_state, oracle_state
 from autogc.supernet.slices import Slicer
@@ -98,7 +98,7 @@ class _Bench:
                 warnings.simplefilter("ignore")
                 torch.manual_seed(0)
                 with _Biased():
-                    result = functional_call(self.module, dict(tensors), self.inputs)
+                    result = call(self.module, tensors, self.inputs)
         finally:
             for handle in handles:
                 handle.remove()

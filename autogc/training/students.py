@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from autogc.compression import Value, compress
 from autogc.supernet.candidate import Candidate
+from autogc.supernet.functional import call
 from autogc.supernet.supernet import Supernet
 from autogc.training.features import FeatureAdapters, run_with_features
 from autogc.training.tasks import Objective
@@ -61,12 +61,12 @@ class CompressedStudent(GeneratorSide):
         assert candidate is None, "an exported subnet has one shape"
         runner = _WithFeatures(self.net, self._layers)
         tensors = {f"net.{name}": tensor for name, tensor in self.compressed().items()}
-        image, features = functional_call(runner, tensors, (x,))
+        image, features = call(runner, tensors, (x,))
         return image, tuple(self.adapters(features))
 
 
 class _WithFeatures(nn.Module):
-    """A net whose forward also returns features, so that ``functional_call`` reaches both."""
+    """A net whose forward also returns features, so that ``functional.call`` reaches both."""
 
     def __init__(self, net: nn.Module, layers: Sequence[str]) -> None:
         super().__init__()
