@@ -7,21 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autogc.config.experiment import Component
+from autogc.config.generator import GeneratorConfig
 from autogc.errors import CheckpointError
 from autogc.export.leaves import Spec, build_leaf, spec_of
+from autogc.export.source import builder_of
 from autogc.export.tensors import resize, shared_names
-from autogc.models import GENERATORS
+from autogc.models import build_completed
 from autogc.supernet.operators import QuantizedInput
 from autogc.supernet.parametrizations import fold
 
 PLAIN_DATA = (bool, int, float, str, type(None))
 
 
-def describe(module: nn.Module, generator: Component) -> dict[str, Any]:
+def describe(module: nn.Module, generator: GeneratorConfig) -> dict[str, Any]:
     """Return what :func:`build` needs to make ``module`` again, without its weights.
 
-    ``generator`` names the builder of the full generator, with ``in_channels`` and ``out_channels`` among its args. Modules of known types
+    ``generator`` is the full generator, with everything that its builder was given among its args. Modules of known types
     that differ from what it makes are recorded as a type and arguments (``modules``); of other types only plain attributes and the shapes
     of own tensors may differ (``resized``). Raises CheckpointError for a module that can be told in neither way.
     """
@@ -29,19 +30,20 @@ def describe(module: nn.Module, generator: Component) -> dict[str, Any]:
     resized: dict[str, dict[str, Any]] = {}
     _compare(module, _fresh(generator), "", modules, resized)
     return {
-        "builder": {"name": generator.name, "args": dict(generator.args)},
+        "builder": builder_of(generator),
         "modules": modules,
         "resized": resized,
         "shared": shared_names(module),
     }
 
 
-def build(architecture: dict[str, Any]) -> nn.Module:
+def build(architecture: dict[str, Any], generator: GeneratorConfig) -> nn.Module:
     """Build the module that ``architecture`` describes, with fresh tensors, in evaluation mode.
 
-    Raises ConfigError for a builder that is not registered here, and CheckpointError for what does not fit the builder's module.
+    ``generator`` is its builder, as :func:`autogc.export.source.generator_of` gives it. Raises ConfigError for a builder that is not
+    registered here or a class that can't be built, and CheckpointError for what does not fit the builder's module.
     """
-    module = _fresh(Component.model_validate(architecture["builder"]))
+    module = _fresh(generator)
     with torch.random.fork_rng(devices=[]):
         for name, spec in architecture["modules"].items():
             parent, _, leaf = name.rpartition(".")
@@ -61,10 +63,10 @@ def build(architecture: dict[str, Any]) -> nn.Module:
     return module.eval()
 
 
-def _fresh(generator: Component) -> nn.Module:
+def _fresh(generator: GeneratorConfig) -> nn.Module:
     """Build the full generator as a supernet has it, its weights plain, without disturbing the caller's random numbers."""
     with torch.random.fork_rng(devices=[]):
-        module = GENERATORS.build(generator.name, generator.args)
+        module = build_completed(generator)
     fold(module)
     return module
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 
 from autogc import __version__
 from autogc.compression import Value, compress
-from autogc.config.experiment import Component
+from autogc.config.generator import GeneratorConfig
+from autogc.config.source import Source
 from autogc.errors import CandidateError, CheckpointError
 from autogc.export import architecture as plan
 from autogc.export.packed import Entry, entries_of, read_packed, write_packed
 from autogc.export.readme import readme
+from autogc.export.source import COPY, generator_of
 from autogc.export.tensors import assign, named_tensors
 from autogc.files import read_json, replacing_directory, sha256_file, write_json
 from autogc.supernet.candidate import Candidate
@@ -57,6 +60,8 @@ class Package:
     values: dict[str, dict[str, Value]]
     architecture: dict[str, Any]
     manifest: dict[str, Any]
+    # Of a generator that is a class of the user's own: the file or module that it was built from here.
+    source: str | None
 
     @property
     def hash(self) -> str:
@@ -74,7 +79,7 @@ def write_package(
     *,
     supernet: Supernet,
     candidate: Candidate,
-    generator: Component,
+    generator: GeneratorConfig,
     input_shape: Sequence[int],
     costs: Mapping[str, float],
     scores: Mapping[str, float],
@@ -84,8 +89,9 @@ def write_package(
 ) -> Package:
     """Extract a subnet and write it to ``directory``, whole or not at all; return what was written, read back.
 
-    ``generator`` names the builder of the full generator, with ``in_channels`` and ``out_channels`` among its args; ``input_shape`` is the
-    (1, C, H, W) that ``costs`` were counted at; ``provenance`` says how ``scores`` were taken.
+    ``generator`` is the full one, with everything that its builder was given among its args (``autogc.models.completed``); of a class of
+    the user's own the source goes into the package, as data. ``input_shape`` is the (1, C, H, W) that ``costs`` were counted at;
+    ``provenance`` says how ``scores`` were taken.
     ``statistics`` are the subnet's own running statistics (``Supernet.calibrate``); without them it has slices of the supernet's.
 
     Raises CandidateError for a candidate that is not the supernet's, CheckpointError for a module that plain data can't describe.
@@ -102,6 +108,8 @@ def write_package(
         scores=scores,
         provenance=provenance,
         manifest={"input_shape": list(input_shape), "experiment": dict(experiment), "parent": None},
+        source=generator.source,
+        copied=None if generator.source is None else Source.find(generator.source).path,
     )
 
 
@@ -129,19 +137,26 @@ def write_like(
         scores=scores,
         provenance=provenance,
         manifest={**_kept(package.manifest), "parent": {"candidate": package.candidate.hash, "manifest_sha256": package.hash}},
+        source=package.source,
+        copied=None if package.source is None else package.directory / COPY,
     )
 
 
-def load_package(directory: str | Path) -> Package:
+def load_package(directory: str | Path, *, trust_source: bool = False, source: str | Path | None = None) -> Package:
     """Read a package: check every file's hash, rebuild the module on the CPU from plain data, load its weights strictly.
 
-    Raises CheckpointError, naming the file, for one that is missing, damaged or of another format; ConfigError when the generator's
-    builder is not registered here.
+    Nothing that came with a package runs by itself. Where its generator is a class of somebody's own, say what may run: ``source``, your
+    file (or installed module) with the class, which must have the recorded content; or ``trust_source``, the package's own copy of it.
+    For a registered generator both mean nothing.
+
+    Raises CheckpointError, naming the file, for one that is missing, damaged or of another format, and for a class whose source was not
+    allowed or is another; ConfigError when the generator's builder is not registered here.
     """
     directory = Path(directory)
     manifest = _checked_manifest(directory)
     architecture = read_json(directory / "architecture.json")
-    module = plan.build(architecture)
+    generator = generator_of(architecture["builder"], directory, trust_source=trust_source, source=source)
+    module = plan.build(architecture, generator)
     weights = directory / "weights.safetensors"
     assign(module, load_file(weights), shared=architecture["shared"], where=str(weights))
     scores = read_json(directory / "scores.json")
@@ -159,6 +174,7 @@ def load_package(directory: str | Path) -> Package:
         values={entry.name: dict(entry.values) for entry in _entries(architecture) if entry.values},
         architecture=architecture,
         manifest=manifest,
+        source=generator.source,
     )
 
 
@@ -180,6 +196,8 @@ def _write(
     scores: Mapping[str, float],
     provenance: Mapping[str, Any],
     manifest: Mapping[str, Any],
+    source: str | None,
+    copied: Path | None,
 ) -> Package:
     tensors = {name: tensor.cpu() for name, tensor in named_tensors(module).items()}
     tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
@@ -202,9 +220,34 @@ def _write(
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {"autogc": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
-        readme(beside / "README.md", candidate=candidate, costs=costs, scores=scores, provenance=provenance, manifest=whole)
-        write_json(beside / MANIFEST, {**whole, "files": {name: sha256_file(beside / name) for name in FILES}})
-    return load_package(directory)
+        if copied is not None:
+            shutil.copyfile(copied, beside / COPY)
+        describe_and_seal(beside, candidate=candidate, costs=costs, scores=scores, provenance=provenance, manifest=whole)
+    return load_package(directory, source=source)
+
+
+def describe_and_seal(
+    directory: Path,
+    *,
+    candidate: Candidate,
+    costs: Mapping[str, float],
+    scores: Mapping[str, float],
+    provenance: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+) -> None:
+    """Write the two files of a package that speak of all others: the page and, last, the manifest with their hashes."""
+    own = (directory / COPY).is_file()
+    readme(
+        directory / "README.md",
+        candidate=candidate,
+        costs=costs,
+        scores=scores,
+        provenance=provenance,
+        manifest=manifest,
+        generator_file=COPY if own else None,
+    )
+    names = (*FILES, COPY) if own else FILES
+    write_json(directory / MANIFEST, {**manifest, "files": {name: sha256_file(directory / name) for name in names}})
 
 
 def _checked_manifest(directory: Path) -> dict[str, Any]:
@@ -219,7 +262,7 @@ def _checked_manifest(directory: Path) -> dict[str, Any]:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise CheckpointError(f"{path}: format {found!r}; this version of autogc reads format {FORMAT}")
     hashes = manifest.get("files", {})
-    for name in FILES:
+    for name in (*FILES, COPY) if COPY in hashes else FILES:
         if name not in hashes:
             raise CheckpointError(f"{path}: does not list {name}")
         if not (directory / name).is_file():

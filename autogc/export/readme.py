@@ -28,8 +28,17 @@ def readme(
     scores: Mapping[str, float],
     provenance: Mapping[str, Any],
     manifest: Mapping[str, Any],
+    generator_file: str | None = None,
 ) -> None:
-    """Write the page."""
+    """Write the page. ``generator_file`` is the copy of the user's own generator in the package, where it has one."""
+    trust, warning, row = "", "", ""
+    if generator_file is not None:
+        trust = ", trust_source=True"
+        warning = (
+            f"The generator is a class in `{generator_file}`, which loading it with `trust_source=True` runs: read it first. "
+            'With a file of the same content at hand, `source="path/to/it.py"` runs that one.\n\n'
+        )
+        row = f"| `{generator_file}` | the source of the full generator's class |\n"
     _, channels, height, width = manifest["input_shape"]
     versions = manifest["versions"]
     origin = f"Fine-tuned from the package with manifest {manifest['parent']['manifest_sha256'][:16]}. " if manifest["parent"] else ""
@@ -37,10 +46,10 @@ def readme(
 
 Written by autogc {versions["autogc"]} (torch {versions["torch"]}) on {manifest["created_at"]}. {origin}Load it:
 
-```python
+{warning}```python
 import torch
 from autogc.export import load_package
-generator = load_package("DIRECTORY").module  # a plain torch.nn.Module in evaluation mode
+generator = load_package("DIRECTORY"{trust}).module  # a plain torch.nn.Module in evaluation mode
 with torch.inference_mode():
     images = generator(torch.zeros(1, {channels}, {height}, {width}))  # float32 in [-1, 1] to images (1, C, H, W) in [-1, 1]
 ```
@@ -66,7 +75,7 @@ How the scores were taken:
 | `candidate.json` | what was chosen: widths, operators, pruning, formats; all that is not named is as in the full generator |
 | `weights.safetensors` | the weights as float32 |
 | `packed.safetensors` | the same weights as they ship, pruned, quantised and packed; `autogc.export.unpack_weights` reads it |
-| `costs.json`, `scores.json` | the numbers above, and how they were taken |
+{row}| `costs.json`, `scores.json` | the numbers above, and how they were taken |
 """
     write_text(path, text)
 

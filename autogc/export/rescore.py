@@ -7,20 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autogc.export.package import FILES, MANIFEST, Package, load_package
-from autogc.export.readme import readme
-from autogc.files import replacing_directory, sha256_file, write_json
+from autogc.export.package import Package, describe_and_seal, load_package
+from autogc.files import replacing_directory, write_json
 
 
 def rescore_package(
-    directory: str | Path, *, scores: Mapping[str, float], provenance: Mapping[str, Any], costs: Mapping[str, float] | None = None
+    directory: str | Path,
+    *,
+    scores: Mapping[str, float],
+    provenance: Mapping[str, Any],
+    costs: Mapping[str, float] | None = None,
+    source: str | Path | None = None,
 ) -> Package:
     """Put ``scores``, how they were taken, and measured ``costs`` (latency) into a package, and return it, read back.
 
-    The directory is replaced as a whole; weights and whatever else lies in it stay. Raises CheckpointError for a damaged package.
+    The directory is replaced as a whole; weights and whatever else lies in it stay. ``source`` as for ``load_package``. Raises
+    CheckpointError for a damaged package.
     """
     directory = Path(directory)
-    package = load_package(directory)
+    package = load_package(directory, source=source)
     costs = {**package.costs, **(costs or {})}
     provenance = {**package.provenance, **provenance}
     manifest = {name: value for name, value in package.manifest.items() if name != "files"}
@@ -28,6 +33,5 @@ def rescore_package(
         shutil.copytree(directory, beside, dirs_exist_ok=True)
         write_json(beside / "costs.json", costs)
         write_json(beside / "scores.json", {"scores": dict(scores), "provenance": provenance})
-        readme(beside / "README.md", candidate=package.candidate, costs=costs, scores=scores, provenance=provenance, manifest=manifest)
-        write_json(beside / MANIFEST, {**manifest, "files": {name: sha256_file(beside / name) for name in FILES}})
-    return load_package(directory)
+        describe_and_seal(beside, candidate=package.candidate, costs=costs, scores=scores, provenance=provenance, manifest=manifest)
+    return load_package(directory, source=source)

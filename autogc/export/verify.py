@@ -20,17 +20,19 @@ from autogc.supernet.supernet import Supernet
 TOLERANCE = 1e-5
 
 
-def verify_package(directory: str | Path, example: Tensor, *, supernet: Supernet | None = None) -> dict[str, Any]:
+def verify_package(
+    directory: str | Path, example: Tensor, *, supernet: Supernet | None = None, source: str | Path | None = None
+) -> dict[str, Any]:
     """Read a package back and compare what it says with what it is; return the figures.
 
     MACs must equal fvcore's count, parameters the module's own, ``storage_bytes`` the size of ``packed.safetensors``, exactly;
     packed and plain weights must be the same bits; with ``supernet``, the images for ``example`` (N, C, H, W) at most 1e-5 apart
     from those of its subnet with the package's running statistics. Both run on the example's device, where the supernet must be. MACs
-    are those of one image: the first of ``example``.
+    are those of one image: the first of ``example``. ``source`` as for ``load_package``.
 
     Raises CheckpointError with every mismatch.
     """
-    package = load_package(directory)
+    package = load_package(directory, source=source)
     packed = Path(directory) / "packed.safetensors"
     module = package.module
     plain = named_tensors(module)

@@ -13,7 +13,7 @@ from autogc.models import (  # noqa: F401  (registers)
     stargan,
     unet,
 )
-from autogc.models.build import build_generator_component, completed, generator_problems
+from autogc.models.build import build_completed, build_generator_component, completed, generator_problems
 from autogc.models.custom import imported_modules
 from autogc.models.registry import DISCRIMINATORS, GENERATORS
 from autogc.models.verdict import Verdict, as_verdict
@@ -23,6 +23,7 @@ __all__ = [
     "GENERATORS",
     "Verdict",
     "as_verdict",
+    "build_completed",
     "build_generator_component",
     "completed",
     "generator_problems",

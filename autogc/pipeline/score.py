@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def generating(module: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Return the function that makes images with ``module`` on ``device``: (N, C, H, W) to (N, 3, H, W)."""
+    """Return the function that makes images with ``module`` on ``device``: inputs (N, Cin, h, w) to pictures (N, C, H, W)."""
     module = module.to(device).eval()
 
     def generate(images: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ def measured_package(run: Run, name: str, package: Package) -> SubnetRow:
 
 def evaluate_package(run: Run, package: str | Path, *, split: str = "test") -> tuple[SubnetRow, tuple[str, ...]]:
     """Score an exported subnet with the run's judges on a split, and time it here; return its row and notes on what judged it."""
-    loaded = load_package(package)
+    loaded = load_package(package, source=run.experiment.generator.source)
     row = measure(run, loaded.candidate.hash, loaded.module, costs=loaded.costs, split=split)
     return row, notes(run, split=split)
 

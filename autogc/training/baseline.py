@@ -86,7 +86,8 @@ def reinitialize(module: nn.Module) -> None:
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
     experiment, config = Experiment.model_validate(given["experiment"]), Optimization.model_validate(given["optimization"])
-    directory, data, package = Path(given["directory"]), build_data(experiment), load_package(given["package"])
+    directory, data = Path(given["directory"]), build_data(experiment)
+    package = load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
     own = identity(experiment, config, data, architecture=package.architecture, from_scratch=True)
     loop = Loop("from scratch", config, data.train, experiment.seed, directory, own)

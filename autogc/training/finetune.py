@@ -98,7 +98,7 @@ def write_successor(
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
     experiment = Experiment.model_validate(given["experiment"])
     directory, discriminator = Path(given["directory"]), Path(given["discriminator"])
-    config, data, package = experiment.finetune, build_data(experiment), load_package(given["package"])
+    config, data, package = experiment.finetune, build_data(experiment), load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
     sources = [package.hash, sha256_file(Path(given["teacher"]) / GENERATOR), sha256_file(discriminator)]
     loop = Loop("finetune", config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))

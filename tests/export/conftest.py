@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from autogc.config.experiment import Component, SpaceConfig
+from autogc.config.experiment import SpaceConfig
+from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel
 from autogc.export import Package, load_package, write_package
 from autogc.models import GENERATORS
@@ -30,8 +31,8 @@ DIMENSIONS = {
 EXAMPLE = torch.rand(2, 4, 16, 24, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def component(norm: str) -> Component:
-    return Component(name="resnet", args={"base_channels": 16, "blocks": 2, "norm": norm, **CHANNELS})
+def component(norm: str) -> GeneratorConfig:
+    return GeneratorConfig(name="resnet", args={"base_channels": 16, "blocks": 2, "norm": norm, **CHANNELS})
 
 
 @pytest.fixture(scope="session", params=["instance", "batch"])

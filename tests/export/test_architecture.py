@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autogc.config.experiment import Component
+from autogc.config.generator import GeneratorConfig
 from autogc.errors import CheckpointError
 from autogc.export.architecture import build, describe
 from autogc.export.tensors import assign, named_tensors
 from autogc.models import GENERATORS
 from autogc.supernet import QuantizedInput, SeparableConv2d
 
-COMPONENT = Component(name="export_test", args={"in_channels": 3, "out_channels": 3})
+COMPONENT = GeneratorConfig(name="export_test", args={"in_channels": 3, "out_channels": 3})
 
 
 class Scaled(nn.Module):
@@ -56,7 +56,7 @@ def registered() -> Iterator[None]:
 
 def rebuilt(module: nn.Module) -> nn.Module:
     architecture = json.loads(json.dumps(describe(module, COMPONENT)))
-    again = build(architecture)
+    again = build(architecture, COMPONENT)
     assign(again, named_tensors(module), shared=architecture["shared"], where="here")
     return again
 
@@ -100,16 +100,16 @@ def test_weights_are_assigned_strictly() -> None:
     tensors["stray"] = tensors.pop("first.bias")
     tensors["first.weight"] = torch.zeros(1, 2)
     with pytest.raises(CheckpointError, match=r"missing 'first.bias'; unexpected 'stray'; 'first.weight' has shape \(1, 2\)"):
-        assign(build(architecture), tensors, shared=architecture["shared"], where="here")
+        assign(build(architecture, COMPONENT), tensors, shared=architecture["shared"], where="here")
 
 
 def test_an_edited_architecture_is_refused() -> None:
     architecture = describe(Shared(3, 3, channels=6), COMPONENT)
     with pytest.raises(CheckpointError, match="no plain attribute 'forward'"):
-        build({**architecture, "resized": {"scaled": {"attributes": {"forward": 1}, "tensors": {}}}})
+        build({**architecture, "resized": {"scaled": {"attributes": {"forward": 1}, "tensors": {}}}}, COMPONENT)
     with pytest.raises(CheckpointError, match="no tensor 'other'"):
-        build({**architecture, "resized": {"scaled": {"attributes": {}, "tensors": {"other": [1]}}}})
+        build({**architecture, "resized": {"scaled": {"attributes": {}, "tensors": {"other": [1]}}}}, COMPONENT)
     with pytest.raises(CheckpointError, match="can't be built"):
-        build({**architecture, "modules": {"first": {"type": "Conv2d", "args": {"channels": 3}}}})
+        build({**architecture, "modules": {"first": {"type": "Conv2d", "args": {"channels": 3}}}}, COMPONENT)
     with pytest.raises(CheckpointError, match="not a type with args"):
-        build({**architecture, "modules": {"first": "Conv2d"}})
+        build({**architecture, "modules": {"first": "Conv2d"}}, COMPONENT)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tiny_experiment import make_experiment
 
-from autogc.config.experiment import Component, Experiment
+from autogc.config.experiment import Experiment
+from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel
 from autogc.export import write_package
 from autogc.supernet import Space
@@ -34,7 +35,7 @@ def stages(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> 
         directory / "export",
         supernet=supernet,
         candidate=candidate,
-        generator=Component(name="resnet", args={**experiment.generator.args, "in_channels": data.input_channels, "out_channels": 3}),
+        generator=GeneratorConfig(name="resnet", args={**experiment.generator.args, "in_channels": data.input_channels, "out_channels": 3}),
         input_shape=(1, data.input_channels, data.height, data.width),
         costs=CostModel(supernet, space).costs(candidate),
         scores={},

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from autogc.cost import measure_latency
 from autogc.errors import MissingStageError, RunDirectoryError
-from autogc.export import load_package, verify_package, write_package
+from autogc.export import verify_package, write_package
 from autogc.export.package import MANIFEST
 from autogc.files import write_json
+from autogc.models import completed
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
 from autogc.search import pick as pick_evaluation
 from autogc.supernet.statistics import statistics_of
-from autogc.training.stage import example_input
+from autogc.training.stage import example_input, given_to_generator
 
 
 def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | None = None) -> Path:
@@ -31,8 +32,8 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
     chosen = pick_evaluation(evaluations, search.objectives, pick or run.experiment.export.pick, constraints=search.constraints)
     own = run.stage_directory("export") / chosen.candidate.hash
     if directory is None and own.is_dir():
-        load_package(own)  # A fine-tuning of it may be under way, which goes on from these very files.
-        _verify(run, own)  # Whoever wrote it may have been killed before.
+        # A fine-tuning of it may be under way, which goes on from these very files; and whoever wrote it may have been killed then.
+        _verify(run, own)
         return own
     directory = own if directory is None else Path(directory)
     if directory.is_dir() and any(directory.iterdir()) and not (directory / MANIFEST).is_file():
@@ -42,13 +43,11 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
     example = example_input(run.data)
     subnet = run.subnet(chosen.candidate)
     latency = measure_latency(subnet, example, run.experiment.scores.latency)
-    channels = {"in_channels": run.data.input_channels, "out_channels": run.data.target_channels}
-    generator = run.experiment.generator
     write_package(
         directory,
         supernet=run.supernet,
         candidate=chosen.candidate,
-        generator=generator.model_copy(update={"args": {**generator.args, **channels}}),
+        generator=completed(run.experiment.generator, **given_to_generator(run.data)),
         input_shape=tuple(example.shape),
         costs={**run.costs.costs(chosen.candidate), "latency_ms": latency.median_ms},
         scores=chosen.scores,
@@ -63,7 +62,8 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
 def _verify(run: Run, directory: Path) -> None:
     """Compare a package with the supernet and its MACs with fvcore's. Raises CheckpointError with every mismatch."""
     images = run.data.validation.batch(slice(0, 2)).input
-    verify_package(directory, images.to(run.device), supernet=run.supernet.to(run.device))
+    supernet = run.supernet.to(run.device)
+    verify_package(directory, images.to(run.device), supernet=supernet, source=run.experiment.generator.source)
 
 
 def export_chosen(run: Run) -> Path:

@@ -35,15 +35,21 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
         address=run.address,
         progress=run.tracked_progress("finetune"),
     )
-    if not load_package(directory).scores:
+    if not load_package(directory, source=run.experiment.generator.source).scores:
         _score(run, directory)
     return directory
 
 
 def _score(run: Run, directory: Path) -> None:
-    row = measured_package(run, directory.name, load_package(directory))
+    row = measured_package(run, directory.name, load_package(directory, source=run.experiment.generator.source))
     assert row.latency_ms is not None
-    rescore_package(directory, scores=row.scores, provenance=run.judge.provenance(run.data.test), costs={"latency_ms": row.latency_ms})
+    rescore_package(
+        directory,
+        scores=row.scores,
+        provenance=run.judge.provenance(run.data.test),
+        costs={"latency_ms": row.latency_ms},
+        source=run.experiment.generator.source,
+    )
 
 
 def _done(run: Run) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autogc.export import load_package
 from autogc.files import sha256_file, write_json
+from autogc.pipeline.baseline import measured_baseline
 from autogc.pipeline.pictures import MEMBERS, draw_grid, spread, subnet, teacher_on_validation
 from autogc.pipeline.report import REPORT, Report
 from autogc.pipeline.run import EXPERIMENT, Run
@@ -21,11 +22,14 @@ def _report(run: Run) -> None:
     directory = run.stage_directory("report")
     evaluations = run.evaluations
     members = front(evaluations, run.experiment.search.objectives, run.experiment.search.constraints)
-    exported, finetuned = load_package(run.exported), load_package(run.finetuned)
+    source = run.experiment.generator.source
+    exported, finetuned = load_package(run.exported, source=source), load_package(run.finetuned, source=source)
     run.progress.start("report: scoring and timing on the test split", total=len(members) + 3)
     teacher = measured(run, TEACHER, run.teacher, costs=run.costs.costs(Candidate({})), identity=TEACHER)
     before = measured_package(run, "chosen, from the supernet", exported)
     after = measured_package(run, "chosen, fine-tuned", finetuned)
+    baseline = measured_baseline(run)
+    baselines = () if baseline is None else (baseline,)
     run.progress.update(3)
     rows = []
     for place, member in enumerate(sorted(members, key=lambda one: -one.costs["macs"]), start=4):
@@ -34,7 +38,7 @@ def _report(run: Run) -> None:
         run.progress.update(place)
     report = Report(
         experiment=run.experiment.name,
-        rows=(teacher, before, after),
+        rows=(teacher, before, after, *baselines),
         front=tuple(rows),
         chosen=str(run.finetuned),
         notes=notes(run, split="test"),
@@ -44,12 +48,12 @@ def _report(run: Run) -> None:
     pictures = [(row, subnet(run, picked[row.name])) for row in rows if row.name in picked]
     pictures.append((after, generating(finetuned.module, run.device)))
     grid = directory / "grid.png"
-    draw_grid(run, grid, teacher=teacher, members=pictures, split="test")
+    draw_grid(run, grid, teacher=teacher, members=pictures, split="test", baseline=baseline)
     write_report(
         directory,
         experiment=run.experiment,
         evaluations=evaluations,
-        rows=(teacher, before, after, *rows),
+        rows=(teacher, before, after, *baselines, *rows),
         provenance=run.judge.provenance(run.data.test, None),
         command=f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory}",
         grid=grid,
