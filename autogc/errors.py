@@ -61,10 +61,15 @@ class MissingStageError(AutogcError):
     """A stage was asked for whose inputs are not there yet."""
 
 
+# How many names a message lists before it counts the rest.
+LISTED = 24
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return a hint such as ``did you mean 'width'?`` or the list of all valid names."""
+    """Return a hint such as ``did you mean 'width'?`` or the list of valid names, as far as it can be read."""
     options = sorted(valid)
     close = difflib.get_close_matches(name, options, n=2, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(repr(option) for option in close) + "?"
-    return "valid: " + ", ".join(options)
+    more = f", and {len(options) - LISTED} more" if len(options) > LISTED else ""
+    return "valid: " + ", ".join(options[:LISTED]) + more

@@ -67,7 +67,7 @@ def run_search(
             judge=judge,
             split=data.validation,
             metrics=metrics,
-            input_shape=(data.input_channels, data.height, data.width),
+            input_shape=data.input_shape,
             seed=experiment.seed,
             images=search.images,
             batch_size=search.batch_size,

@@ -72,7 +72,7 @@ def test_a_search_over_a_real_supernet(
         sampler={"name": "random"},  # type: ignore[arg-type]
     )
     experiment: Any = SimpleNamespace(name="real", seed=5, search=config, scores=None)
-    data: Any = SimpleNamespace(validation=FakeSplit(), input_channels=4, height=16, width=24)
+    data: Any = SimpleNamespace(validation=FakeSplit(), input_shape=(4, 16, 24))
     seen, progress = [], Notes()
 
     def on_evaluation(evaluation: Any) -> None:
