@@ -35,7 +35,6 @@ Path(os.environ["AUTOGC_TEST_LOG"]).open("a").write("imported ")
 class Gate(nn.Module):
     def __init__(self, channels):
         super().__init__()
-        self.channels = channels
         self.scale = nn.Parameter(torch.linspace(0.5, 1.5, channels).view(-1, 1, 1))
 
     def forward(self, x):
@@ -96,7 +95,7 @@ def test_what_the_package_says_of_its_generator(package: Package, tmp_path: Path
     assert builder == {"class": "Own", "args": {}, "source": "net.py", "source_sha256": sha256_file(source), "source_imports": []}
     assert (package.directory / "generator.py").read_text() == SOURCE
     assert package.manifest["files"]["generator.py"] == sha256_file(source)
-    assert type(package.module).__name__ == "Own" and package.module.gate.channels == 8 == package.module.first.out_channels
+    assert type(package.module).__name__ == "Own" and package.module.gate.scale.shape[0] == 8 == package.module.first.out_channels
 
 
 LOAD = """
