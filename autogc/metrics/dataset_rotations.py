@@ -16,7 +16,7 @@ from autogc.data.inputs import PictureInput
 from autogc.errors import ConfigError
 from autogc.metrics.encoder import Encoder
 from autogc.metrics.fitting import Schedule, check_positive, fit, trained_here
-from autogc.metrics.pixels import coloured
+from autogc.metrics.pixels import bicubic, coloured
 from autogc.metrics.registry import FEATURE_NETWORKS, JudgeNetwork
 from autogc.progress import Progress
 
@@ -65,8 +65,9 @@ class DatasetRotations(JudgeNetwork):
 
         def loss() -> Tensor:
             batch = next(batches)
-            target = coloured(batch.target)
-            sides = [_enlarged(coloured(batch.input), target), target] if self.sided else [target]
+            target, size = coloured(batch.target), (batch.target.shape[-2], batch.target.shape[-1])
+            # A low resolution is enlarged first, so that sharpness tells the sides apart.
+            sides = [bicubic(coloured(batch.input), size), target] if self.sided else [target]
             patches = torch.cat([_patches(pictures, self.patch, draws) for pictures in sides]).to(device)
             seen = torch.cat([patches.rot90(turn, (2, 3)) for turn in range(TURNS)])
             turns, which = self(seen)
@@ -77,13 +78,6 @@ class DatasetRotations(JudgeNetwork):
             return total
 
         fit(self, loss, self.schedule, device=device, progress=progress)
-
-
-def _enlarged(inputs: Tensor, like: Tensor) -> Tensor:
-    """Return pictures of a lower resolution at the size of ``like``, bicubically, so that sharpness tells the sides apart."""
-    if inputs.shape[-2:] == like.shape[-2:]:
-        return inputs
-    return functional.interpolate(inputs, tuple(like.shape[-2:]), mode="bicubic", align_corners=False).clamp(-1, 1)
 
 
 def _patches(pictures: Tensor, size: int, draws: torch.Generator) -> Tensor:

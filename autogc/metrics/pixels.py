@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from autogc.config.experiment import PixelsConfig
 from autogc.errors import MetricError
@@ -42,6 +43,15 @@ def _values(pictures: Tensor, config: PixelsConfig) -> Tensor:
 def coloured(pictures: Tensor) -> Tensor:
     """Return pictures (N, 1 or 3, H, W) with three channels, grey repeated, as judging networks want them."""
     return pictures.expand(-1, 3, -1, -1) if pictures.shape[1] == 1 else pictures
+
+
+def bicubic(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return pictures (N, C, h, w) in [-1, 1] enlarged to ``size``: what super-resolution is measured against.
+
+    Keys' kernel with a = -1/2, as MATLAB's imresize and Pillow have it; PyTorch takes that one only with ``antialias``, which does nothing
+    else to a picture that becomes larger.
+    """
+    return functional.interpolate(pictures, size, mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
 
 
 def described(config: PixelsConfig) -> str:

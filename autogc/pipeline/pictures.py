@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
+from autogc.data import Batch, Dataset, Split
+from autogc.data.inputs import DomainInput, LabelInput, NoiseInput
 from autogc.files import read_json, write_json
+from autogc.pipeline.baseline import BICUBIC, enlargement
 from autogc.pipeline.score import generating
 from autogc.search import Evaluation, front
 from autogc.supernet.candidate import Candidate
@@ -37,19 +39,54 @@ def draw_front(run: Run, evaluations: Sequence[Evaluation]) -> None:
 
 
 def draw_grid(
-    run: Run, path: Path, *, teacher: SubnetRow, members: Sequence[tuple[SubnetRow, Callable[[Tensor], Tensor]]], split: str
+    run: Run,
+    path: Path,
+    *,
+    teacher: SubnetRow,
+    members: Sequence[tuple[SubnetRow, Callable[[Tensor], Tensor]]],
+    split: str,
+    baseline: SubnetRow | None = None,
 ) -> None:
-    """Write the image grid: input, real image, the teacher's, each member's, with what they cost and score above them."""
-    images = getattr(run.data, split)
-    # All over the split: neighbours in a folder are often frames of one scene.
-    batch = images.batch((torch.arange(1, 2 * SAMPLES, 2) * len(images)) // (2 * SAMPLES))
-    made = [generate(batch.input).cpu() for generate in (generating(run.teacher, run.device), *(generate for _, generate in members))]
-    rows = [
-        GridRow(name=name, input=batch.input[index], images=(batch.target[index], *(pictures[index] for pictures in made)))
-        for index, name in enumerate(batch.names)
-    ]
-    columns = [Column("real"), subnet_column(teacher), *(subnet_column(row) for row, _ in members)]
-    image_grid(rows, path, columns=columns, class_names=run.data.class_names)
+    """Write the image grid: what is given and what is real, where they are pictures; the teacher's and each member's, with what they cost
+    and score above them; before them a bicubic enlargement where there is something to enlarge, with the scores of ``baseline``."""
+    data, images = run.data, getattr(run.data, split)
+    makers = [generating(run.teacher, run.device), *(generate for _, generate in members)]
+    columns = [subnet_column(teacher), *(subnet_column(row) for row, _ in members)]
+    enlarge = enlargement(data)
+    if enlarge is not None:
+        makers.insert(0, enlarge)
+        columns.insert(0, subnet_column(baseline or SubnetRow(BICUBIC)))
+    paired = data.kind == "paired"
+    if paired:
+        columns.insert(0, Column("real"))
+    rows = []
+    # All over the split: neighbours in a folder are often frames of one scene. One by one: they may differ in size.
+    for place in sorted({(index * len(images)) // (2 * SAMPLES) for index in range(1, 2 * SAMPLES, 2)}):
+        batch = images.batch([place])
+        made = [generate(batch.input)[0].cpu() for generate in makers]
+        given, asked = shown_input(data, images, batch)
+        real = [batch.target[0]] if paired else []
+        rows.append(GridRow(name=batch.names[0], input=given, images=(*real, *made), caption=asked))
+    image_grid(rows, path, columns=columns, class_names=data.class_names if shows_classes(data, images) else ())
+
+
+def shown_input(data: Dataset, split: Split, batch: Batch) -> tuple[Tensor | None, str]:
+    """Return what of a batch of one input is a picture or a label map, (C, h, w), or None, and what it asks for in words."""
+    match split.input:
+        case NoiseInput():
+            return None, ""
+        case DomainInput():
+            assert batch.wanted is not None
+            wanted = [name for name, there in zip(data.domain_names, batch.wanted[0].tolist(), strict=True) if there]
+            return batch.input[0, : data.target_channels], "to " + (", ".join(wanted) or "none of the domains")
+        case LabelInput(channels=channels):
+            return batch.input[0, :channels], ""  # without the borders between instances
+    return batch.input[0], ""
+
+
+def shows_classes(data: Dataset, split: Split) -> bool:
+    """Return whether the inputs are maps of the classes that have names, with or without a channel for what is unlabelled."""
+    return isinstance(split.input, LabelInput) and split.input.channels - len(data.class_names) in (0, 1)
 
 
 def subnet(run: Run, candidate: Candidate) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""The image grid: what went in, the real photograph, and what the teacher and members of the front make of it."""
+"""The image grid: what went in, the real picture where there is one, and what the teacher and members of the front make of it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ class Column:
 
 @dataclass(frozen=True)
 class GridRow:
-    """One sample: ``input`` (C, H, W) and ``images``, each (3, H, W), all in [-1, 1]: the real one, the teacher's, the members'."""
+    """One sample: ``input`` (C, h, w), None where it is nothing to look at, and ``images``, one size (1 or 3, H, W), all in [-1, 1].
+
+    The ``caption`` is what is asked for, in words, and stands under the input.
+    """
 
     name: str
-    input: Tensor
+    input: Tensor | None
     images: tuple[Tensor, ...]
+    caption: str = ""
 
 
 def subnet_column(row: SubnetRow) -> Column:
@@ -47,22 +51,26 @@ def subnet_column(row: SubnetRow) -> Column:
 
 
 def image_grid(rows: Sequence[GridRow], path: str | Path, *, columns: Sequence[Column], class_names: Sequence[str] = ()) -> None:
-    """Write the grid as a PNG: a column for the input, then one for each of ``columns``; a row for each sample.
+    """Write the grid as a PNG: a column for the inputs, if any, then one for each of ``columns``; a row for each sample.
 
-    Small pictures are enlarged by a whole factor, so that their pixels stay what they are. An input that is a one-hot label map is
-    drawn in colours, explained underneath when ``class_names`` are given; a channel past the last class is unlabelled.
+    Small pictures are enlarged by a whole factor, so that their pixels stay what they are; an input of a lower resolution takes the size of
+    its row's images, and rows may be of different sizes. An input that is a one-hot label map is drawn in colours, explained underneath
+    when ``class_names`` are given; a channel past the last class is unlabelled.
     """
     assert rows and all(len(row.images) == len(columns) for row in rows)
-    headers = [Column("input"), *columns]
-    factor = max(1, math.ceil(CELL / rows[0].input.shape[-1]))
-    width, height = rows[0].input.shape[-1] * factor, rows[0].input.shape[-2] * factor
+    has_inputs = any(row.input is not None for row in rows)
+    headers = [Column("input"), *columns] if has_inputs else list(columns)
+    sizes = [_enlarged_size(row.images[0]) for row in rows]
+    width = max(size[0] for size in sizes)
     title, text = ImageFont.load_default(size=TITLE), ImageFont.load_default(size=TEXT)
     title_height, line_height = TITLE + 6, TEXT + 5
     head = title_height + max(len(column.lines) for column in headers) * line_height + GAP
+    foot = line_height if any(row.caption for row in rows) else 0
     total_width = 2 * MARGIN + len(headers) * (width + GAP) - GAP
-    shows_labels = bool(class_names) and all(is_one_hot(row.input) for row in rows)
+    shows_labels = bool(class_names) and all(row.input is not None and is_one_hot(row.input) for row in rows)
     legend = _legend(class_names, width=total_width - 2 * MARGIN, font=text) if shows_labels else None
-    total_height = 2 * MARGIN + head + len(rows) * (height + GAP) - GAP + (GAP + legend.height if legend else 0)
+    bodies = sum(height + foot + GAP for _, height in sizes) - GAP
+    total_height = 2 * MARGIN + head + bodies + (GAP + legend.height if legend else 0)
     canvas = Image.new("RGB", (total_width, total_height), PAPER)
     draw = ImageDraw.Draw(canvas)
     for index, column in enumerate(headers):
@@ -71,15 +79,31 @@ def image_grid(rows: Sequence[GridRow], path: str | Path, *, columns: Sequence[C
         for number, line in enumerate(column.lines):
             place = (left, MARGIN + title_height + number * line_height)
             draw.text(place, _fitted(line, width=width, font=text), font=text, fill=SOFT)
-    for index, row in enumerate(rows):
-        top = MARGIN + head + index * (height + GAP)
-        pictures = [input_picture(row.input, classes=len(class_names) or None), *(picture(image) for image in row.images)]
+    top = MARGIN + head
+    for row, size in zip(rows, sizes, strict=True):
+        pictures = [picture(image) for image in row.images]
+        if has_inputs:
+            pictures.insert(0, _input_cell(row.input, size=size, classes=len(class_names) or None))
         for number, small in enumerate(pictures):
-            canvas.paste(small.resize((width, height), Image.Resampling.NEAREST), (MARGIN + number * (width + GAP), top))
+            canvas.paste(small.resize(size, Image.Resampling.NEAREST), (MARGIN + number * (width + GAP), top))
+        if row.caption:
+            room = width if has_inputs else total_width - 2 * MARGIN
+            draw.text((MARGIN, top + size[1] + 2), _fitted(row.caption, width=room, font=text), font=text, fill=SOFT)
+        top += size[1] + foot + GAP
     if legend:
         canvas.paste(legend, (MARGIN, total_height - MARGIN - legend.height))
     with replacing(path) as beside:
         canvas.save(beside, format="PNG")
+
+
+def _enlarged_size(image: Tensor) -> tuple[int, int]:
+    """Return the width and height that a picture (C, H, W) is drawn at."""
+    factor = max(1, math.ceil(CELL / image.shape[-1]))
+    return image.shape[-1] * factor, image.shape[-2] * factor
+
+
+def _input_cell(image: Tensor | None, *, size: tuple[int, int], classes: int | None) -> Image.Image:
+    return Image.new("RGB", size, PAPER) if image is None else input_picture(image, classes=classes)
 
 
 def picture(image: Tensor) -> Image.Image:

@@ -68,7 +68,7 @@ class Tracker:
         run_directory = Path(run_directory).resolve()
         run_directory.mkdir(parents=True, exist_ok=True)
         state = State.load(run_directory, uri=config.uri)
-        search = experiment.search
+        search, feature_network = experiment.search, experiment.scores.feature_network
         runs = Runs(
             uri=state.uri,
             artifacts=None if is_remote(state.uri) else run_directory / ARTIFACTS,
@@ -89,7 +89,7 @@ class Tracker:
                 "objectives": ", ".join(search.objectives),
                 "constraints": ", ".join(f"{name} <= {most:g}" for name, most in search.constraints.items()) or "none",
                 "sampler": search.sampler.name,
-                "feature_network": experiment.scores.feature_network.name,
+                "feature_network": feature_network.name if feature_network is not None else "none",
             },
         )
         tracker = cls(runs, state, objectives=search.objectives, constraints=search.constraints)

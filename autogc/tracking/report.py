@@ -120,7 +120,7 @@ def _flat(values: Mapping[str, Any], *, under: str = "") -> dict[str, str]:
 CAPTIONS = {
     FRONT_PNG: "The front",
     HYPERVOLUME_PNG: "How the front grew",
-    GRID_PNG: "Input, real image, teacher, members of the front spread over its length, and the chosen subnet fine-tuned",
+    GRID_PNG: "Pictures of the teacher, of members of the front spread over its length, and of the chosen subnet fine-tuned",
 }
 MEASURED = "Subnets, on the test images"
 SEARCHED = "The front as searched: scores in the supernet, on the validation images, before any fine-tuning"

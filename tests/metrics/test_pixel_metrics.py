@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from autogc.config.experiment import PixelsConfig
 from autogc.errors import MetricError
 from autogc.metrics.metric import Observation, Setting
+from autogc.metrics.pixels import bicubic
 from autogc.metrics.psnr import Psnr, psnr
 from autogc.metrics.ssim import Ssim, ssim
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 def bytes_of(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -122,3 +127,27 @@ def test_the_protocol_is_said() -> None:
     setting = Setting(pixels=PixelsConfig(channel="y", border=4))
     assert Psnr.protocol(setting) == "luma (Y of BT.601) of 8-bit pictures, without a border of 4 pixels, the mean over pictures"
     assert "11 x 11" in Ssim.protocol(Setting()) and "all channels" in Ssim.protocol(Setting())
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "scale", "decibels", "similarity"), [("Set5", 2, 33.66, 0.9299), ("Set5", 4, 28.42, 0.8104), ("Set14", 4, 26.00, 0.7027)]
+)
+def test_bicubic_enlargement_reaches_the_published_figures(name: str, scale: int, decibels: float, similarity: float) -> None:
+    """Those that every super-resolution paper lists, over Y and without a border of the scale (Lim et al., EDSR, table 2)."""
+    folder = DATA / "sr" / name / f"x{scale}"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    config = PixelsConfig(channel="y", border=scale)
+    found = []
+    for low in sorted((folder / "LR").iterdir()):
+        small, large = (read(path) for path in (low, folder / "HR" / low.name.replace("LR", "HR")))
+        made = bicubic(small, (large.shape[-2], large.shape[-1])).add(1).mul(127.5).round().div(127.5).sub(1)
+        found.append((float(psnr(made, large, config)), float(ssim(made, large, config))))
+    means = np.mean(found, axis=0)
+    assert means[0] == pytest.approx(decibels, abs=0.03) and means[1] == pytest.approx(similarity, abs=0.002)
+
+
+def read(path: Path) -> torch.Tensor:
+    pixels = np.array(Image.open(path))
+    return signed(pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None])

@@ -8,7 +8,7 @@ import torch
 
 from autogc.errors import ConfigError, DivergenceError
 from autogc.metrics import FEATURE_NETWORKS
-from autogc.metrics.dataset_rotations import _enlarged
+from autogc.metrics.pixels import bicubic
 from autogc.progress import Silent
 
 
@@ -55,7 +55,7 @@ def test_a_low_resolution_is_a_side_of_its_own():
     real = [data.validation.batch([index]) for index in range(10)]
     with torch.inference_mode():
         sharp = [int(network(one.target)[1].argmax()) for one in real]
-        blurred = [int(network(_enlarged(one.input, one.target))[1].argmax()) for one in real]
+        blurred = [int(network(bicubic(one.input, one.target.shape[-2:]))[1].argmax()) for one in real]
     assert sum(sharp) - sum(blurred) >= 8
 
 

@@ -75,6 +75,46 @@ def test_the_legend_takes_room_only_for_label_maps(tmp_path):
     assert heights["labels"] > heights["plain"] == heights["photographs"]
 
 
+def test_rows_of_different_sizes_lie_under_each_other(tmp_path):
+    sizes = ((100, 230), (150, 120))  # 120 is enlarged to 240 x 300, 230 stays
+    given = [GridRow("v", torch.zeros(3, 5, 5), tuple(torch.full((3, *size), level) for level in (-1.0, 1.0))) for size in sizes]
+    image_grid(given, tmp_path / "grid.png", columns=COLUMNS[:2])
+    with Image.open(tmp_path / "grid.png") as image:
+        assert image.width == 2 * MARGIN + 3 * 240 + 2 * GAP
+        top = image.height - MARGIN - 300 - GAP - 100
+        first, second = MARGIN + 240 + GAP, MARGIN + 2 * (240 + GAP)
+        assert [image.getpixel((left + 120, top + 50)) for left in (MARGIN, first, second)] == [(128,) * 3, (0,) * 3, (255,) * 3]
+        assert [image.getpixel((left + 235, top + 50)) for left in (MARGIN, first)] == [(255,) * 3] * 2  # what is left of the column
+        below = top + 100 + GAP
+        assert [image.getpixel((left + 235, below + 290)) for left in (MARGIN, first)] == [(128,) * 3, (0,) * 3]
+
+
+def test_what_is_nothing_to_look_at_has_no_column(tmp_path, monkeypatch):
+    written = []
+    original = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, xy, text, **k: (written.append(text), original(self, xy, text, **k)))
+    noise = [GridRow("n", None, (torch.zeros(1, 16, 16),)) for _ in range(2)]
+    image_grid(noise, tmp_path / "grid.png", columns=COLUMNS[1:2])
+    assert "input" not in written
+    assert Image.open(tmp_path / "grid.png").width == 2 * MARGIN + CELL
+
+
+def test_what_is_asked_for_stands_under_the_input(tmp_path, monkeypatch):
+    written = {}
+    original = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda self, xy, text, **k: (written.update({text: xy}), original(self, xy, text, **k))
+    )
+    asked = [GridRow("d", torch.zeros(3, CELL, CELL), (torch.zeros(3, CELL, CELL),), caption=f"to {name}") for name in ("young", "male")]
+    image_grid(asked, tmp_path / "grid.png", columns=COLUMNS[1:2])
+    height = Image.open(tmp_path / "grid.png").height
+    assert written["to young"][0] == written["to male"][0] == MARGIN
+    assert written["to male"][1] - written["to young"][1] > CELL + GAP and written["to male"][1] < height - MARGIN
+    plain = [GridRow("d", row.input, row.images) for row in asked]
+    image_grid(plain, tmp_path / "plain.png", columns=COLUMNS[1:2])
+    assert Image.open(tmp_path / "plain.png").height < height
+
+
 def test_inputs_are_drawn_as_what_they_are():
     labels = torch.tensor([[0, 1], [2, 2]])
     drawn = input_picture(one_hot(labels, 3), classes=2)

@@ -8,8 +8,12 @@ from PIL import Image
 from autogc.tracking import SubnetRow, markdown_table, row_of, write_report
 
 ROWS = [
-    SubnetRow("teacher", scores={"fid": 20.0, "miou": 0.5}, macs=8e9, params=4e6, storage_bytes=16e6, latency_ms=100.0, latency_spread_ms=2.5),
-    SubnetRow("a3f09c11", scores={"fid": 25.5, "miou": 0.45}, macs=1e9, params=1e6, storage_bytes=5e5, latency_ms=12.5, latency_spread_ms=0.31),
+    SubnetRow(
+        "teacher", scores={"fid": 20.0, "miou": 0.5}, macs=8e9, params=4e6, storage_bytes=16e6, latency_ms=100.0, latency_spread_ms=2.5
+    ),
+    SubnetRow(
+        "a3f09c11", scores={"fid": 25.5, "miou": 0.45}, macs=1e9, params=1e6, storage_bytes=5e5, latency_ms=12.5, latency_spread_ms=0.31
+    ),
     SubnetRow("a3 & <b>", scores={"fid": 22.0}, macs=1e9),
 ]
 
