@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import skip_init
 
 from autogc.errors import CheckpointError, ConfigError, nearest
 from autogc.files import sha256_file
@@ -68,7 +69,8 @@ class Vgg19Distance(nn.Module):
         for name in names[:depth]:
             if name.startswith("conv"):
                 width = next(widths)
-                self.features[name] = nn.Conv2d(channels, width, 3, padding=1)
+                # Weights come from a file: drawing some first would only move PyTorch's random numbers on.
+                self.features[name] = skip_init(nn.Conv2d, channels, width, 3, padding=1)
                 channels = width
             else:
                 self.features[name] = nn.ReLU() if name.startswith("relu") else nn.MaxPool2d(2)

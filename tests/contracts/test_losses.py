@@ -54,3 +54,8 @@ def test_extreme_logits_stay_finite(name: str) -> None:
     loss = ADVERSARIAL.build(name)
     huge = torch.tensor([1e4, -1e4])
     assert loss.discriminator(-huge, huge).isfinite() and loss.generator(huge).isfinite()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_penalty_has_a_weight_that_is_known(name: str) -> None:
+    assert ADVERSARIAL.build(name).penalty_weight >= 0
