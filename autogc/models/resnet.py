@@ -43,6 +43,9 @@ class ResnetGenerator(nn.Module):
     Parts, by name: ``stem``, ``down1``, ``down2``, ``blocks.0`` ... , ``up1``, ``up2``, ``head``.
     """
 
+    # The channels where they are no multiples of ``base_channels``, see ``models.config_str``.
+    config_str: str | None = None
+
     def __init__(
         self,
         in_channels: int,

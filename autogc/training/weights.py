@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from autogc.errors import CheckpointError
 from autogc.files import replacing
 from autogc.models.published import differences, translate
-from autogc.progress import Progress
+from autogc.progress import Progress, Silent
 
 # What the unpickler stumbles over, beside its own errors, in a file that is no pickle.
 UNREADABLE = (LookupError, AttributeError, TypeError, struct.error)
@@ -63,8 +63,8 @@ def load_weights(module: nn.Module, path: str | Path, *, what: str, progress: Pr
         except CheckpointError as error:
             listed = "; ".join(problems)
             raise CheckpointError(f"the checkpoint {path} does not fit {what} of this experiment; {listed}; {error}") from error
-        for note in notes if progress is not None else ():
-            progress.note(f"{path}: {note}")
+        for note in notes:
+            (progress or Silent()).note(f"{path}: {note}")
     module.load_state_dict(found)
 
 
