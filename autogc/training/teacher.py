@@ -149,10 +149,10 @@ def _import_teacher(experiment: Experiment, directory: Path, progress: Progress)
     assert config.checkpoint is not None
     data = build_data(experiment)
     generator, discriminator = build_generator(experiment, data), build_discriminator(experiment, data)
-    load_weights(generator, config.checkpoint, what="the generator")
+    load_weights(generator, config.checkpoint, what="the generator", progress=progress)
     sources = {"checkpoint": sha256_file(config.checkpoint)}
     if config.discriminator_checkpoint is not None:
-        load_weights(discriminator, config.discriminator_checkpoint, what="the discriminator")
+        load_weights(discriminator, config.discriminator_checkpoint, what="the discriminator", progress=progress)
         sources["discriminator_checkpoint"] = sha256_file(config.discriminator_checkpoint)
     else:
         progress.note("teacher.discriminator_checkpoint is not given: the supernet starts with an untrained discriminator")
