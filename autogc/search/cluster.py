@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import ray
@@ -15,6 +16,7 @@ from ray import tune
 
 from autogc.config.experiment import SearchConfig
 from autogc.errors import ConfigError
+from autogc.models import imported_modules
 from autogc.progress import Progress
 from autogc.search.evaluator import Evaluator
 from autogc.search.searcher import StopOnError, StudySearcher
@@ -47,7 +49,7 @@ def evaluate_all(
     shutil.rmtree(storage, ignore_errors=True)
     searcher = StudySearcher(session, seed=seed)
     try:
-        with _environment(QUIET), _ray(address), _hushed("ray.tune", "ray.train", "ray.air"):
+        with _environment(QUIET), _ray(address), _hushed("ray.tune", "ray.train", "ray.air"), _by_value(imported_modules()):
             _check_resources(config, local=address is None, progress=progress)
             trainable = tune.with_resources(
                 tune.with_parameters(CandidateTrial, evaluator=[ray.put(evaluator)]),
@@ -78,6 +80,20 @@ def evaluate_all(
         raise searcher.error from None
     if session.study.remaining and not session.study.exhausted:
         raise KeyboardInterrupt  # Ray takes the first Ctrl-C for a wish to end early and returns as if all were well.
+
+
+@contextmanager
+def _by_value(modules: Sequence[ModuleType]) -> Iterator[None]:
+    """Send what these modules define along with what uses it: workers can't import a user's file by its module's name."""
+    before = ray.cloudpickle.list_registry_pickle_by_value()
+    added = [module for module in modules if module.__name__ not in before]
+    for module in added:
+        ray.cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in added:
+            ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def _trial_name(trial: Any) -> str:

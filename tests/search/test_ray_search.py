@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 import simulation
+import torch
 from simulation import FakeJudge, FakeSplit, SimulatedEvaluator, Simulation
 
-from autogc.config.experiment import SearchConfig
+from autogc.config.experiment import SearchConfig, SpaceConfig
+from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel
 from autogc.errors import ConfigError, InfeasibleError
+from autogc.models import build_completed
 from autogc.search import CandidateEvaluator, Ledger, run_search
 from autogc.search.driver import search_with
 from autogc.search.evaluator import evaluate
@@ -107,6 +110,47 @@ def test_a_search_over_a_real_supernet(
     written = capfd.readouterr()
     assert written.out == "" and written.err == ""
     assert ray.is_initialized()  # it was not ours to stop
+
+
+OWN = """
+import squeeze
+from squeeze import gate
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(4, 32, 3, padding=1), squeeze.Last(32, 3, 1)
+
+    def forward(self, x):
+        return self.last(gate(self.first(x)))
+"""
+SQUEEZE = """
+from torch import nn
+
+class Last(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(x).tanh()
+
+def gate(x):
+    return x * x.sigmoid()
+"""
+
+
+def test_a_generator_from_a_users_file_reaches_the_workers(started: None, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "squeeze.py").write_text(SQUEEZE)
+    supernet = Supernet.convert(build_completed(GeneratorConfig(module=f"{tmp_path}/own.py:Own")), torch.zeros(1, 4, 16, 24))
+    config: Any = {"stages": {"all": ["*"]}, "dimensions": {"width": {"choices": {"*": [8, 16, 24, 32]}}}}
+    space = Space.build(SpaceConfig.model_validate(config), supernet)
+    given: Any = {"judge": FakeJudge(), "split": FakeSplit(), "metrics": ("fid",), "input_shape": (4, 16, 24), "images": 3}
+    evaluator = CandidateEvaluator(supernet=supernet, seed=5, **given)
+    before = ray.cloudpickle.list_registry_pickle_by_value()
+    found = search(evaluator, space, CostModel(supernet, space), tmp_path / "search", evaluations=2)
+    assert [one.state for one in found] == ["complete", "complete"], [one.reason for one in found]
+    assert all(one.worker != f"{os.uname().nodename}:{os.getpid()}" for one in found)
+    assert [one.scores for one in found] == [evaluate(evaluator, one.candidate).scores for one in found]
+    assert ray.cloudpickle.list_registry_pickle_by_value() == before
 
 
 @dataclass
