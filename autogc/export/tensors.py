@@ -11,10 +11,10 @@ from autogc.errors import CheckpointError
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Return every parameter and buffer once, detached, in the order of the module tree: parameters, then buffers."""
-    found = {name: parameter.detach() for name, parameter in module.named_parameters()}
-    found.update({name: buffer.detach() for name, buffer in module.named_buffers()})
-    return found
+    """Return every parameter and buffer once, detached, in the order of their names: a module's own order is an accident of how it was
+    built."""
+    found = {name: tensor.detach() for named in (module.named_parameters(), module.named_buffers()) for name, tensor in named}
+    return dict(sorted(found.items()))
 
 
 def shared_names(module: nn.Module) -> dict[str, str]:
