@@ -61,8 +61,10 @@ def load_weights(module: nn.Module, path: str | Path, *, what: str, progress: Pr
         try:
             found, notes = translate(found, module)
         except CheckpointError as error:
-            listed = "; ".join(problems)
-            raise CheckpointError(f"the checkpoint {path} does not fit {what} of this experiment; {listed}; {error}") from error
+            own = "; ".join(problems)
+            raise CheckpointError(
+                f"the checkpoint {path} does not fit {what} of this experiment: {error}; by our own names, {own}"
+            ) from error
         for note in notes:
             (progress or Silent()).note(f"{path}: {note}")
     module.load_state_dict(found)

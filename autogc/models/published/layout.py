@@ -49,7 +49,7 @@ def fit(found: Mapping[str, Tensor], module: nn.Module, layouts: Sequence[Layout
     places = [name.rpartition(".")[0] for name in found]
     layout = max(layouts, key=lambda one: sum(place in one.modules for place in places))
     if not any(place in layout.modules for place in places):
-        raise CheckpointError(f"its names fit neither those nor {' or '.join(one.label for one in layouts)}")
+        raise CheckpointError(f"its names are not those of {' or '.join(one.label for one in layouts)}")
     return _Reading(layout, module, first_channels).read(found)
 
 

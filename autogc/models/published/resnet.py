@@ -84,7 +84,7 @@ def _size(found: Mapping[str, Tensor], blocks: int) -> dict[str, object]:
     try:
         return size | arguments_for(ChannelWidths(blocks=whole, **known))
     except ConfigError:
-        return size | {"channels": [*known.values(), *whole]}
+        return size | {"channels": [known["stem"], known["down1"], known["down2"], *whole, known["up1"], known["up2"]]}
 
 
 def _refuse_zero_padding(found: Mapping[str, Tensor]) -> None:

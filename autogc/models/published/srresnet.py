@@ -27,7 +27,7 @@ def import_srresnet(found: Mapping[str, Tensor], module: nn.Module) -> Imported:
         if any(re.match(recognise, name) for name in found):
             return read(found, module)
     raise CheckpointError(
-        "its names fit neither those nor the SRResNet of leftthomas/SRGAN, Lornatang/SRGAN-PyTorch or twtygqyy/pytorch-SRResNet"
+        "its names are not those of the SRResNet of leftthomas/SRGAN, Lornatang/SRGAN-PyTorch or twtygqyy/pytorch-SRResNet"
     )
 
 
