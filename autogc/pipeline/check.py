@@ -12,7 +12,7 @@ from torch import nn
 
 from autogc.config.experiment import Component, Experiment
 from autogc.config.generator import GeneratorConfig
-from autogc.cost import CostModel, measure_latency
+from autogc.cost import CostModel, measure_latency, prove
 from autogc.data import Dataset, open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
 from autogc.metrics.catalogue import METRICS, lacking
@@ -77,6 +77,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     )
     space = Space.build(experiment.space, supernet)
     costs = CostModel(supernet, space)
+    prove(supernet, costs, space.candidate(space.smallest()), example=example_input(data))
     check_constraints(experiment, supernet=supernet, space=space, costs=costs, example=example_input(data))
     check_sampler(experiment, costs)
     return Checked(data, supernet, space, costs)

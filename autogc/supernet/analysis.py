@@ -47,10 +47,13 @@ class _Walk:
         self.tensors: dict[str, Layout] = {}
         self.used: dict[str, None] = {}
         self.watched: dict[str, Layout] = {}
+        self.live = _live(traced.graph)
 
     def run(self) -> None:
         placeholders = 0
         for node in self.traced.graph.graph.nodes:
+            if node not in self.live and node.op != "placeholder":
+                continue
             if node.op == "placeholder":
                 name = self.traced.names[placeholders] if placeholders < len(self.traced.names) else None
                 self.values[node] = self._placeholder(node, name)
@@ -82,7 +85,7 @@ class _Walk:
                 self.atoms.freeze(vectors[axis])  # a kernel's, or a learned picture's, height and width
             layout = from_vectors(shape, vectors, origin=name)
         self.tensors[name] = layout
-        if node.users:
+        if any(user in self.live for user in node.users):
             self.used[name] = None
         return layout
 
@@ -180,3 +183,13 @@ class _Walk:
         if isinstance(values, (list, tuple)):
             return [Layout(tuple(value.shape)) if isinstance(value, Tensor) else None for value in values]
         return Layout(tuple(values.shape)) if isinstance(values, Tensor) else None
+
+
+def _live(graph: fx.GraphModule) -> set[fx.Node]:
+    """Return the nodes that the outputs depend on, and those that write into their arguments: what else is computed is lost."""
+    found: set[fx.Node] = set()
+    for node in reversed(graph.graph.nodes):
+        writes = isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+        if node.op == "output" or writes or any(user in found for user in node.users):
+            found.add(node)
+    return found

@@ -40,7 +40,8 @@ class Layers:
             weight = module.get_submodule(layer).weight
             sharing = [name for name, part in parts if name != layer and part._parameters.get("weight") is weight]
             holders[layer] = (layer, *sharing)
-        return cls(tuple(uses), holders, tuple(layer for layer, use in uses.items() if use.called), fixed)
+        unread = {layer: reason for layer, use in uses.items() if (reason := _unreadable(module, use)) is not None}
+        return cls(tuple(uses), holders, tuple(layer for layer in uses if layer not in unread), {**fixed, **unread})
 
 
 def _unfit(module: nn.Module, use: WeightUse) -> str | None:
@@ -49,6 +50,16 @@ def _unfit(module: nn.Module, use: WeightUse) -> str | None:
         return f"its weight format: it belongs to a {type(part).__name__}, and weights of convolutions and linear layers can be compressed"
     if use.tensor != f"{use.layer}.weight" or use.tensor not in dict(module.named_parameters()):
         return "its weight format: only a layer's own parameter 'weight' can be compressed"
+    return None
+
+
+def _unreadable(module: nn.Module, use: WeightUse) -> str | None:
+    """Return why a layer's input can't be read in fewer bits; None where it can."""
+    if not use.called:
+        return "its activation bits: the generator's code takes its weight instead of calling it"
+    parents = [module.get_submodule(use.layer[:place]) for place, character in enumerate(use.layer) if character == "."]
+    if any(isinstance(parent, nn.TransformerEncoderLayer) for parent in parents):
+        return "its activation bits: torch runs the whole transformer layer as one operator in evaluation"
     return None
 
 

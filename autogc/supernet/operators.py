@@ -130,5 +130,12 @@ class QuantizedInput(nn.Module):
         y: Tensor = self.layer(quantize_activation(x, self.bits))
         return y
 
+    def __getattr__(self, name: str) -> Any:
+        """What code around it asks the layer for (``weight.dtype``, ``out_channels``) it answers."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
     def extra_repr(self) -> str:
         return f"bits={self.bits}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +21,7 @@ from torch.utils import _pytree as pytree
 from autogc.errors import ConversionError, nearest
 from autogc.supernet.functional import call
 
+STDLIB = Path(sysconfig.get_paths()["stdlib"])
 LAYER = "autogc_layer"
 """Key of a node's ``meta``: the qualified name of the innermost module that issued the operator."""
 
@@ -48,13 +52,18 @@ def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] 
     """Trace a deep copy of ``module`` in evaluation mode, without gradients, at batch 1.
 
     A watched module that is called several times gives its last output. Raises ConversionError when ``watch`` names no
-    module, or a module whose output is not a tensor, or when the forward pass can't be traced.
+    module, or a module whose output is not a tensor, or when the forward pass can't be traced, saying where.
     """
     module = copy.deepcopy(module).eval()
     modules = dict(module.named_modules())
     for name in watch:
         if name not in modules:
             raise ConversionError(f"no module named {name!r} to watch: {nearest(name, modules)}")
+    scripted = [name for name, part in modules.items() if isinstance(part, torch.jit.ScriptModule)]
+    if scripted:
+        raise ConversionError(
+            f"{scripted[0] or 'the generator'!r} is compiled by TorchScript, which hides its weights: give the module it was"
+        )
     values = state(module)
     names = tuple(values)
     seen: dict[str, Any] = {}
@@ -68,6 +77,7 @@ def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] 
 
     def forward(tensors: list[Tensor], *inputs: Tensor) -> list[Tensor]:
         nonlocal counted
+        inside.clear()  # an attempt that failed left its own
         result = call(module, dict(zip(names, tensors, strict=True)), inputs)
         outputs = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
         counted = len(outputs)
@@ -88,14 +98,50 @@ def _make(forward: Callable[..., Any], tensors: list[Tensor], example: tuple[Ten
     for mode, function in attempts:
         try:
             with torch.no_grad(), _quiet():
-                return make_fx(function, tracing_mode=mode, _allow_non_fake_inputs=True)(tensors, *example)
+                graph = make_fx(function, tracing_mode=mode, _allow_non_fake_inputs=True)(tensors, *example)
+            if _constants(graph):
+                _check_constants(forward, tensors, example)
+            return graph
         except ConversionError:
             raise
         except Exception as error:  # a user's forward may raise anything; the last attempt's error is reported
             failure = error
-    raise ConversionError(
-        f"the forward pass can't be traced on an example of shapes {[tuple(e.shape) for e in example]}: {failure}"
-    ) from failure
+    assert failure is not None
+    shapes = [tuple(value.shape) for value in example]
+    raise ConversionError(f"the generator's forward pass can't be traced on an input of shape {shapes}: {_why(failure)}") from failure
+
+
+def _constants(graph: fx.GraphModule) -> list[Tensor]:
+    """Return the tensors of real numbers that a trace holds though they are neither parameters nor buffers."""
+    held = [getattr(graph, str(node.target)) for node in graph.graph.nodes if node.op == "get_attr"]
+    return [value for value in held if isinstance(value, Tensor) and value.is_floating_point()]
+
+
+@torch.no_grad()
+def _check_constants(forward: Callable[..., Any], tensors: list[Tensor], example: tuple[Tensor, ...]) -> None:
+    """Trace on two inputs; raise ConversionError where what a trace holds as a constant is another one for the other."""
+    others = tuple(value + 1 if value.is_floating_point() else value for value in example)
+    traces = [make_fx(forward, tracing_mode="real", _allow_non_fake_inputs=True)(tensors, *inputs) for inputs in (example, others)]
+    found, other = (_constants(one) for one in traces)
+    if len(found) != len(other) or any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(found, other, strict=True)):
+        raise ConversionError(
+            "the generator's forward pass can't be traced: it computes something from its input outside of PyTorch (NumPy, PIL, .tolist()) "
+            "and goes on with it; do it with tensor operations"
+        )
+
+
+def _why(error: Exception) -> str:
+    """Return what stopped a trace, and where in the generator's own code."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_library(frame.filename)]
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
+    if "value out of a tracing tensor" in str(error) or "data-dependent" in str(error).lower():
+        return f"what it does depends on the values of a tensor (an if, a loop or .item()); it must do the same for every input{where}"
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _is_library(file: str) -> bool:
+    path = Path(file)
+    return "site-packages" in path.parts or Path(__file__).parents[1] in path.parents or file.startswith("<") or path.is_relative_to(STDLIB)
 
 
 @contextmanager
