@@ -116,7 +116,7 @@ class Judge:
         with torch.inference_mode():
             for batch in split.batches(batch_size, limit=self._count(split, images)):
                 pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
-                target = batch.target.to(self.device) if split.paired else None
+                target = batch.target.to(self.device) if "pairs" in needs else None
                 _feed(running, self._observed(pictures, needs, target=target, labels=batch.labels))
         return {metric.name: metric.value() for metric in running}
 

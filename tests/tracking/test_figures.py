@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from autogc.search.pareto import hypervolume
 from autogc.tracking import front_figure, front_png, hypervolume_history, hypervolume_png, reference_point
-from autogc.tracking.quantities import axis_title, scale_of, shown
+from autogc.tracking.quantities import axis_title, judge_of, scale_of, shown
 from autogc.tracking.series import arrange
 
 TEACHER = {"fid": 10.0, "miou": 0.5, "macs": 56e9}
@@ -83,8 +85,6 @@ def test_hypervolume_history_with_a_maximised_objective(evaluations):
 
 
 def test_history_follows_the_order_of_finishing(evaluations):
-    from dataclasses import replace
-
     late = [replace(evaluations[0], finished=evaluations[3].finished), *evaluations[1:3]]
     assert [trial for trial, _ in hypervolume_history(late, ("fid", "macs"), reference={"fid": 60.0, "macs": 5e9})] == [1, 2, 0]
 
@@ -146,3 +146,17 @@ def test_scales_and_titles():
     assert scale_of("macs", []) == (1.0, "")
     assert axis_title("storage_bytes", [2048]) == "Stored size (kB)"
     assert axis_title("miou", [0.4]) == "mIoU (higher is better)"
+    assert axis_title("psnr", [30.0]) == "PSNR (dB, higher is better)"
+
+
+def test_what_stands_beside_a_score_is_its_network_and_its_protocol():
+    said = {"feature_network": "LeNet", "segmenter": None, "protocols": {"inception_score": "one split", "psnr": "luma"}}
+    assert judge_of("inception_score", said) == "IS: feature network LeNet, one split"
+    assert judge_of("psnr", said) == "PSNR: luma"
+    assert judge_of("miou", said) == judge_of("macs", said) == judge_of("ssim", said) == ""
+
+
+def test_a_score_that_is_maximised_without_a_network_is_drawn(evaluations):
+    changed = [replace(one, scores={"psnr": 60 - one.scores["fid"]}) for one in evaluations[:4]]
+    drawn = traces(front_figure(changed, ("psnr", "macs")))
+    assert list(drawn["front"].y) == [10.0, 30.0, 40.0]

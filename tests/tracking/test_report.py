@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import pytest
 from PIL import Image
@@ -33,6 +34,22 @@ def test_without_a_teacher_there_are_no_ratios():
 def test_an_evaluation_as_a_row(evaluations):
     row = row_of(evaluations[1])
     assert row == SubnetRow(evaluations[1].candidate.hash[:8], scores={"fid": 30.0, "miou": 0.4}, macs=2e9, params=1e5, storage_bytes=2e6)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_is_json(row):
+    assert SubnetRow.from_json(json.loads(json.dumps(row.to_json()))) == row
+
+
+def test_a_row_of_a_run_whose_scores_stood_beside_its_costs_is_read():
+    old = {"name": "teacher", "fid": 20.0, "miou": None, "macs": 8e9, "latency_ms": 2.0, "latency_spread_ms": 0.5}
+    assert SubnetRow.from_json(old) == SubnetRow("teacher", scores={"fid": 20.0}, macs=8e9, latency_ms=2.0, latency_spread_ms=0.5)
+
+
+def test_scores_have_columns_of_their_own_in_the_metrics_order():
+    lines = markdown_table([SubnetRow("bicubic", scores={"ssim": 0.81042, "psnr": 28.4216}), SubnetRow("teacher", macs=1e9)]).splitlines()
+    assert lines[0] == "| subnet | PSNR | SSIM | MACs |"
+    assert lines[2:] == ["| bicubic | 28.42 dB | 0.8104 | - |", "| teacher | - | - | 1.000 G |"]
 
 
 @pytest.fixture
