@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,12 +97,19 @@ class Resnet(nn.Module):
     """``widths``: stem, down1, down2, the inside of each block, up1, up2."""
 
     def __init__(
-        self, widths: Sequence[int], norm: Norm = instance, *, dropout: bool = False, separable: bool = False, padded: bool = True
+        self,
+        widths: Sequence[int],
+        norm: Norm = instance,
+        *,
+        inputs: int = 3,
+        dropout: bool = False,
+        separable: bool = False,
+        padded: bool = True,
     ) -> None:
         super().__init__()
         stem, down1, trunk, *inner, up1, up2 = widths
         bias = norm is instance
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, stem, 7, bias=bias), norm(stem), nn.ReLU()]
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(inputs, stem, 7, bias=bias), norm(stem), nn.ReLU()]
         for before, after in ((stem, down1), (down1, trunk)):
             layers += [nn.Conv2d(before, after, 3, 2, 1, bias=bias), norm(after), nn.ReLU()]
         layers += [Residual(trunk, width, norm, dropout=dropout, separable=separable, padded=padded) for width in inner]
@@ -113,7 +121,7 @@ class Resnet(nn.Module):
         return self.model(x)
 
 
-def resnet(base: int, blocks: int, norm: Norm = instance, **settings: bool) -> Resnet:
+def resnet(base: int, blocks: int, norm: Norm = instance, **settings: Any) -> Resnet:
     return Resnet([base, 2 * base, 4 * base, *[4 * base] * blocks, 2 * base, base], norm, **settings)
 
 
