@@ -7,6 +7,7 @@ from typing import Any
 
 from autogc.config.experiment import Optimization
 from autogc.errors import ConfigError
+from autogc.training.deepspeed_keys import unknown_keys
 
 MAX_ZERO_STAGE = 2
 ADAM_TYPES = ("adam", "adamw")
@@ -53,7 +54,8 @@ def complete(config: Optimization, *, workers: int) -> dict[str, Any]:
 
 
 def _problems(found: dict[str, Any]) -> list[str]:
-    problems = [
+    problems = unknown_keys(found)
+    problems += [
         f"deepspeed.{name} must be a section of keys and values, got {found[name]!r}"
         for name in SECTIONS
         if name in found and not isinstance(found[name], dict)

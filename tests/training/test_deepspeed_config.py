@@ -1,5 +1,8 @@
 """The DeepSpeed configuration: what is filled in, what is left as given, what is refused."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from autogc.config.experiment import Optimization
 from autogc.errors import ConfigError
 from autogc.training.deepspeed_config import complete
+from autogc.training.deepspeed_keys import KNOWN, REMOVED
 from autogc.training.schedule import rate_factor
 
 
@@ -56,6 +60,8 @@ def test_bf16_gets_master_weights() -> None:
         ({"zero_optimization": {"stage": "two"}}, "'two' is not supported"),
         ({"bf16": {"enabled": True}, "zero_optimization": {"stage": 0}}, "stage 1 or 2"),
         ({"fp16": {"enabled": True}}, "use bf16"),
+        ({"zero_optimisation": {"stage": 1}}, "deepspeed.zero_optimisation: DeepSpeed has no such key; did you mean 'zero_optimization'"),
+        ({"amp": {"enabled": True}}, "deepspeed.amp: DeepSpeed has removed this feature; leave it out"),
         ({"gradient_accumulation_steps": 0}, "positive number, got 0"),
         ({"gradient_accumulation_steps": 3}, "choose a multiple of 3"),
         ({"train_batch_size": 16}, "makes it 8"),
@@ -90,3 +96,39 @@ def test_the_rate_at_the_ends_of_the_range(fraction: float, first: float, last: 
 def test_what_must_be_a_section_is_told(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"deepspeed\.{next(iter(given))}.* must be a section"):
         complete(optimization(given), workers=1)
+
+
+ASK = """
+from deepspeed.runtime.config import DeepSpeedConfig
+
+asked = set()
+
+class Keys:
+    def __contains__(self, key):
+        asked.add(key)
+
+class Recording(dict):
+    def get(self, key, default=None):
+        asked.add(key)
+        return super().get(key, default)
+    def __contains__(self, key):
+        asked.add(key)
+        return super().__contains__(key)
+    def keys(self):
+        return Keys()
+    def copy(self):
+        return self
+    def __deepcopy__(self, memory):
+        return self
+
+DeepSpeedConfig(Recording(train_batch_size=1))
+print(*asked)
+"""
+
+
+def test_the_known_keys_are_those_that_deepspeed_asks_for() -> None:
+    process = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "DS_ACCELERATOR": "cpu"}
+    done = subprocess.run([sys.executable, "-c", ASK], env={**os.environ, **process}, capture_output=True, text=True, check=True)
+    asked = set(done.stdout.splitlines()[-1].split())
+    assert asked >= {"zero_optimization", "optimizer", "gradient_clipping"}
+    assert asked == KNOWN | REMOVED
