@@ -14,8 +14,8 @@ from autogc.models.verdict import Verdict
 
 
 def _norm(channels: int) -> nn.Module:
-    """The official code tracks statistics, and so uses those of training in evaluation."""
-    return nn.InstanceNorm2d(channels, affine=True, track_running_stats=True)
+    """The official code tracks statistics, but samples in training mode too: it never uses them, and neither are they kept here."""
+    return nn.InstanceNorm2d(channels, affine=True, track_running_stats=False)
 
 
 class StarGANBlock(nn.Module):

@@ -289,13 +289,20 @@ def dcgan_discriminator(base: int) -> Main:
     return Main("main", *layers, nn.Conv2d(8 * base, 1, 4, 1, 0, bias=False))
 
 
-def tracked(channels: int) -> nn.Module:
-    return nn.InstanceNorm2d(channels, affine=True, track_running_stats=True)
+class Tracked(nn.InstanceNorm2d):
+    """The official sampling leaves the generator in training mode: statistics are kept and never used."""
+
+    def train(self, mode: bool = True) -> nn.Module:
+        return super().train(True)
+
+
+def Tracked(channels: int) -> nn.Module:
+    return Tracked(channels, affine=True, track_running_stats=True)
 
 
 class StarganResidual(Main):
     def __init__(self, width: int) -> None:
-        halves = [[nn.Conv2d(width, width, 3, 1, 1, bias=False), tracked(width)] for _ in range(2)]
+        halves = [[nn.Conv2d(width, width, 3, 1, 1, bias=False), Tracked(width)] for _ in range(2)]
         super().__init__("main", *halves[0], nn.ReLU(), *halves[1])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -303,12 +310,12 @@ class StarganResidual(Main):
 
 
 def stargan_generator(domains: int, base: int, blocks: int) -> Main:
-    layers: list[nn.Module] = [nn.Conv2d(3 + domains, base, 7, 1, 3, bias=False), tracked(base), nn.ReLU()]
+    layers: list[nn.Module] = [nn.Conv2d(3 + domains, base, 7, 1, 3, bias=False), Tracked(base), nn.ReLU()]
     for before, after in ((base, 2 * base), (2 * base, 4 * base)):
-        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), tracked(after), nn.ReLU()]
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), Tracked(after), nn.ReLU()]
     layers += [StarganResidual(4 * base) for _ in range(blocks)]
     for before, after in ((4 * base, 2 * base), (2 * base, base)):
-        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), tracked(after), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), Tracked(after), nn.ReLU()]
     return Main("main", *layers, nn.Conv2d(base, 3, 7, 1, 3, bias=False), nn.Tanh())
 
 

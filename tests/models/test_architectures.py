@@ -176,11 +176,13 @@ def test_dcgan_refuses_sizes_that_it_cannot_make_or_that_the_data_does_not_have(
         GENERATORS.build("dcgan", {}, offered={"height": 32, "width": 32}, in_channels=5, out_channels=3)
 
 
-def test_stargan_has_no_biases_and_evaluates_with_the_statistics_of_training() -> None:
+def test_stargan_has_no_biases_and_normalises_each_image_by_itself() -> None:
     module = generator("stargan", 5, base_channels=4, blocks=1)
     assert not biased(module)
-    tracked = [part for part in module.modules() if isinstance(part, nn.InstanceNorm2d)]
-    assert len(tracked) == 7 and all(part.affine and part.track_running_stats for part in tracked)
+    norms = [part for part in module.modules() if isinstance(part, nn.InstanceNorm2d)]
+    assert len(norms) == 7 and all(part.affine and not part.track_running_stats for part in norms)
+    images = torch.rand(2, 5, 16, 16)
+    torch.testing.assert_close(module.eval()(images), module.train()(images))
 
 
 def test_srresnet_sees_zero_to_one_and_may_end_linearly() -> None:

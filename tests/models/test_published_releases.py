@@ -265,7 +265,7 @@ def test_a_spade_that_starts_from_a_style_vector_is_refused(tmp_path: Path) -> N
         load_weights(generator("spade", 5, base_channels=2, hidden_channels=8), save(tmp_path, state), what="the generator")
 
 
-@pytest.mark.parametrize("lost", ["main.3.weight", "main.4.running_mean", "main.9.main.0.weight"])
+@pytest.mark.parametrize("lost", ["main.3.weight", "main.4.weight", "main.9.main.0.weight"])
 def test_a_file_that_lacks_a_tensor_is_refused(lost: str, tmp_path: Path) -> None:
     state = stargan_generator(2, 4, 2).state_dict()
     del state[lost]
