@@ -290,14 +290,13 @@ def dcgan_discriminator(base: int) -> Main:
 
 
 class Tracked(nn.InstanceNorm2d):
-    """The official sampling leaves the generator in training mode: statistics are kept and never used."""
+    """StarGAN's normalisation keeps statistics; its code samples in training mode, so they are never used."""
 
-    def train(self, mode: bool = True) -> nn.Module:
-        return super().train(True)
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True, track_running_stats=True)
 
-
-def Tracked(channels: int) -> nn.Module:
-    return Tracked(channels, affine=True, track_running_stats=True)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.instance_norm(x, weight=self.weight, bias=self.bias)
 
 
 class StarganResidual(Main):
