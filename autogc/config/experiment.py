@@ -107,10 +107,12 @@ class DimensionConfig(Section):
 
 
 class SpaceConfig(Section):
+    """What is searched. What is absent is made from the generator itself; ``autogc inspect`` shows what comes out."""
+
     # Stage name -> patterns (fnmatch) of layer names. The first stage that matches a layer owns it.
-    stages: dict[str, tuple[str, ...]]
+    stages: dict[str, tuple[str, ...]] | None = None
     # Dimension name -> its choices. A dimension that is not named is not searched.
-    dimensions: dict[str, DimensionConfig]
+    dimensions: dict[str, DimensionConfig] | None = None
 
 
 class SearchConfig(Section):
@@ -210,7 +212,7 @@ class Experiment(Section):
     losses: LossWeights = LossWeights()
     teacher: TeacherConfig
     supernet: SupernetConfig
-    space: SpaceConfig
+    space: SpaceConfig = SpaceConfig()
     scores: ScoresConfig = ScoresConfig()
     search: SearchConfig = SearchConfig()
     export: ExportConfig = ExportConfig()

@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from autogc.config.experiment import SpaceConfig
+from autogc.supernet.automatic import complete_space
 from autogc.supernet.candidate import Candidate, Value
 from autogc.supernet.decisions import Decision, plan_decisions
 from autogc.supernet.stages import Stages
@@ -28,7 +29,12 @@ class Space:
 
     @classmethod
     def build(cls, config: SpaceConfig, supernet: Supernet) -> Space:
-        """Work out the decisions of an experiment's ``space``. Raises ConfigError with every problem found."""
+        """Work out the decisions of an experiment's ``space``; what it does not say is made from the supernet (``complete_space``).
+
+        Raises ConfigError with every problem found.
+        """
+        config = complete_space(config, supernet)
+        assert config.stages is not None and config.dimensions is not None
         stages = Stages.assign(config.stages, supernet)
         return cls(plan_decisions(config.dimensions, supernet, stages), stages)
 

@@ -16,7 +16,7 @@ from autogc.supernet.discover import discover
 from autogc.supernet.functional import call, second_names
 from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
 from autogc.supernet.importance import class_importance
-from autogc.supernet.layers import Layers, find_sites, put_sites
+from autogc.supernet.layers import Layers, decomposable, find_sites, put_sites
 from autogc.supernet.operators import quantize_input
 from autogc.supernet.slices import Slicer, attributes_following
 from autogc.supernet.statistics import keeps_statistics, recalibrate, statistics_of
@@ -40,9 +40,10 @@ class Supernet(nn.Module):
         *,
         layers: Layers,
         sites: Sequence[str],
+        decomposable: Sequence[str],
         watch: Sequence[str],
         example_shape: Sequence[int],
-        fixed: Mapping[str, str],
+        fixed: Mapping[str, Mapping[str, str]],
     ) -> None:
         super().__init__()
         self.module = module
@@ -51,9 +52,11 @@ class Supernet(nn.Module):
         self.quantizable = layers.quantizable
         self.holders = layers.holders
         self.sites = tuple(sites)
+        self.decomposable = tuple(decomposable)
         self.watch = tuple(watch)
         self.example_shape = tuple(example_shape)
-        self.fixed = dict(fixed)
+        # What can't vary, by kind: a name and the reason.
+        self.fixed = {kind: dict(reasons) for kind, reasons in fixed.items()}
         self._second = second_names(module)
         self._slicer = Slicer(_with_separable(discovery, module, self.sites))
         self._watched = {name: WatchedAxis(axis) for name, axis in discovery.watched.items()}
@@ -90,11 +93,20 @@ class Supernet(nn.Module):
         order_channels(module, discovery, importance)
         check_unchanged(generator, module, example_input)
         layers = Layers.of(module, discovery)
-        sites, refused = find_sites(module, decompose, discovery, layers)
+        convolutions = decomposable(module, discovery, layers)
+        sites = find_sites(decompose, convolutions)
         put_sites(module, sites, layers)
-        normalized = dict.fromkeys(folded, "its parametrization: it was computed before each use, and is a plain weight now")
-        fixed = {**discovery.frozen, **layers.fixed, **refused, **normalized}
-        return cls(module, discovery, layers=layers, sites=sites, watch=watch, example_shape=example_input.shape, fixed=fixed)
+        fixed = {
+            "channels": {_said(name, discovery): reason for name, reason in discovery.frozen.items()},
+            "operator": {name: reason for name, reason in convolutions.items() if reason is not None},
+            "weight format": dict(layers.fixed),
+            "activation bits": dict(layers.unread),
+            "parametrization": dict.fromkeys(folded, "it was computed before each use, and is a plain weight now"),
+        }
+        could = tuple(name for name, reason in convolutions.items() if reason is None)
+        return cls(
+            module, discovery, layers=layers, sites=sites, decomposable=could, watch=watch, example_shape=example_input.shape, fixed=fixed
+        )
 
     def _parts(self, layers: Iterable[str]) -> list[nn.Module]:
         """Return the modules that hold the layers' weights, each once."""
@@ -241,6 +253,17 @@ def _store(found: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]
         found[name] = output
 
     return hook
+
+
+def _said(frozen: str, discovery: Discovery) -> str:
+    """Return ``fc, output`` for the axis ``fc.weight:0``; a group's own name as it is."""
+    tensor, colon, axis = frozen.rpartition(":")
+    if not colon:
+        return frozen
+    use = next((use for use in discovery.uses if use.tensor == tensor), None)
+    if use is None:
+        return f"{tensor}, axis {axis}"
+    return f"{use.layer}, {'input' if int(axis) == use.contracted else 'output'}"
 
 
 def _with_separable(discovery: Discovery, module: nn.Module, sites: Sequence[str]) -> Discovery:

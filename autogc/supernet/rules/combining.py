@@ -63,8 +63,8 @@ def scatter(call: Call) -> Result:
 def embedding(call: Call) -> Result:
     """Rows are looked up: the number of rows is fixed, their width is free."""
     table, indices = call.layout("weight"), call.layout("indices")
-    pin(indices, range(len(indices.shape)), call.atoms)
-    table = settle(pin(table, [0], call.atoms), 1, call.atoms)
+    pin(indices, range(len(indices.shape)), call.atoms, f"{call.where} takes them as numbers of rows")
+    table = settle(pin(table, [0], call.atoms, f"{call.where} looks its rows up by number"), 1, call.atoms)
     return Layout(call.shape, [Block((len(call.shape) - 1,), vector(table, 1))])
 
 

@@ -59,7 +59,7 @@ def convolution(call: Call) -> Result:
     """
     weight = call.layout("weight")
     rank = len(weight.shape)
-    layout = pin(call.layout("input"), [0, *range(2, rank)], call.atoms)
+    layout = pin(call.layout("input"), [0, *range(2, rank)], call.atoms, call.over_positions)
     groups, transposed = call.get("groups", 1), call.get("transposed", False)
     depthwise = groups > 1 and groups == layout.shape[1]
     contracted = 0 if transposed and not depthwise else 1

@@ -35,7 +35,7 @@ def batch_norm(call: Call) -> Result:
     layout = call.layout("input")
     rank = len(layout.shape)
     if rank > 2:
-        layout = pin(layout, [0, *range(2, rank)], call.atoms)
+        layout = pin(layout, [0, *range(2, rank)], call.atoms, call.over_positions)
     layout, _ = _channels(call, layout, 1, ("weight", "bias", "running_mean", "running_var"))
     return _normalized(call, layout)
 
@@ -62,7 +62,8 @@ def group_norm(call: Call) -> Result:
     """Averages over the channels of a group. Every group keeps as many, so corresponding channels are tied across groups."""
     layout = call.layout("input")
     groups = call["group"] if "group" in call.arguments else call["num_groups"]
-    layout, ids = _channels(call, pin(layout, range(2, len(layout.shape)), call.atoms), 1, ("weight", "bias"))
+    layout = pin(layout, range(2, len(layout.shape)), call.atoms, call.over_positions)
+    layout, ids = _channels(call, layout, 1, ("weight", "bias"))
     if groups < len(ids):
         rows = ids.reshape(groups, -1)
         call.atoms.unite(rows[1:], rows[:1])

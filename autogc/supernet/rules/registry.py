@@ -93,6 +93,11 @@ class Call:
     def where(self) -> str:
         return f"operator aten.{self.name} in {self.layer or 'the top module'}"
 
+    @property
+    def over_positions(self) -> str:
+        """Why channels that were moved to an axis of positions (or to the batch) can't be dropped."""
+        return f"{self.where} runs over them as over positions"
+
 
 def register(*names: str) -> Callable[[Handler], Handler]:
     """Return a decorator that registers a handler for operators."""

@@ -9,7 +9,7 @@ from autogc.supernet.rules.registry import Call, NoRuleError, Result, register
 
 def _spatial(call: Call, layout: Layout, axes: int) -> Result:
     rank = len(layout.shape)
-    layout = pin(layout, range(rank - axes, rank), call.atoms)
+    layout = pin(layout, range(rank - axes, rank), call.atoms, call.over_positions)
     results = [None if shape is None else Layout(shape, layout.alias().blocks) for shape in call.shapes]
     return results if len(results) > 1 else Layout(call.shape, layout.blocks)
 
@@ -33,7 +33,7 @@ def spatial(call: Call) -> Result:
 def grid_sampler(call: Call) -> Result:
     """Channels of the input pass; the grid is coordinates, which stay whole."""
     layout, grid = call.layout("input"), call.layout("grid")
-    pin(grid, range(len(grid.shape)), call.atoms)
+    pin(grid, range(len(grid.shape)), call.atoms, f"{call.where} takes them as coordinates")
     return _spatial(call, layout, len(layout.shape) - 2)
 
 
@@ -45,7 +45,7 @@ def constant_pad(call: Call) -> Result:
     padded = [rank - 1 - index // 2 for index in range(0, len(amounts), 2) if amounts[index] or amounts[index + 1]]
     grown = [axis for axis in padded if (block := layout.block(axis)) is not None and len(block.axes) == 1]
     if not grown:
-        return Layout(call.shape, pin(layout, padded, call.atoms).blocks)
+        return Layout(call.shape, pin(layout, padded, call.atoms, call.over_positions).blocks)
     if any(amount < 0 for amount in amounts):
         raise NoRuleError(f"{call.where} crops its channels")
     return moved(call)
@@ -56,5 +56,5 @@ def im2col(call: Call) -> Result:
     """Each channel becomes as many positions as the kernel has."""
     layout = call.layout("self")
     rank = len(layout.shape)
-    call.arguments["self"] = pin(layout, (rank - 2, rank - 1), call.atoms)
+    call.arguments["self"] = pin(layout, (rank - 2, rank - 1), call.atoms, call.over_positions)
     return moved(call)
