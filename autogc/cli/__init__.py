@@ -14,6 +14,7 @@ from autogc.errors import AutogcError
 # Each command is a module of this package that has a click command named ``command``. In the order in which they are used.
 COMMANDS = {
     "run": "Do everything: teacher, supernet, search, export, fine-tuning, report.",
+    "data": "Look at a dataset, or pack it into Parquet shards.",
     "inspect": "Show what a generator's supernet can vary, and what it can't, with the reasons.",
     "teacher": "Train the teacher, or take it from a checkpoint.",
     "supernet": "Distil the teacher into the supernet.",

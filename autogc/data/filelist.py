@@ -118,7 +118,7 @@ class FileSamples:
 
     def __call__(self, progress: Progress) -> Samples:
         """Return the samples, decoded unless they are too many; raises ``DataError`` for a file that cannot be used."""
-        self._check_scale()
+        self.check_scale()
         if sum(files.nbytes for files in self.lists.values()) > self.limit:
             return Samples(**self.lists, domains=self.domains)  # type: ignore[arg-type]
         total = sum(len(files) for files in self.lists.values())
@@ -130,7 +130,7 @@ class FileSamples:
             done += len(files)
         return Samples(**parts, domains=self.domains)  # type: ignore[arg-type]
 
-    def _check_scale(self) -> None:
+    def check_scale(self) -> None:
         """Raise ``DataError`` for an input that is not ``scale`` times smaller than its target, where their sizes are the files' own."""
         if "inputs" not in self.lists or self.lists["inputs"].reader.fixed is not None:
             return

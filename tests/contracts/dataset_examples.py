@@ -153,6 +153,14 @@ def streets_of_cities_by_class(path):
     return streets_of_cities(path, labels="train", instances=False, load_height=33, load_width=64)
 
 
+def packed_folders(path):
+    from autogc.data.packed.write import pack
+
+    if not (path / "packed").exists():
+        pack(instance_folders_cropped(path / "files"), path / "packed", rows_per_shard=3)
+    return build("parquet", path / "packed")
+
+
 EXAMPLES = {
     "streets": [streets],
     "paired_folders": [labelled_folders, picture_folders, instance_folders, instance_folders_cropped],
@@ -163,5 +171,6 @@ EXAMPLES = {
     "side_by_side": [halves, halves_cropped],
     "pictures": [flat_folder, flat_grey_folder],
     "domain_folders": [folder_per_domain],
+    "parquet": [packed_folders],
     "cityscapes": [streets_of_cities, streets_of_cities_by_class],
 }

@@ -9,6 +9,7 @@ from dataset_examples import COUNTS, EXAMPLES
 
 from autogc.data import DATASETS, Dataset, training_batches
 from autogc.data import filelist as filelist_module
+from autogc.data.packed.write import pack
 
 FIELDS = ("input", "target", "labels", "domains", "wanted")
 
@@ -159,3 +160,22 @@ def test_check_tells_progress_how_far_it_is(made):
     progress = Counting()
     made[0](made[1]).check(progress)
     assert progress.tasks >= 3 and progress.done == progress.total
+
+
+@pytest.mark.parametrize("limit", [filelist_module.MEMORY_LIMIT, 0], ids=["in memory", "group by group"])
+def test_packed_it_trains_the_same(made, tmp_path_factory, monkeypatch, limit):
+    data = made[2]
+    directory = tmp_path_factory.mktemp("packed") / "set"
+    pack(data, directory, rows_per_shard=3)
+    monkeypatch.setattr(filelist_module, "MEMORY_LIMIT", limit)
+    packed = DATASETS.build("parquet", {"root": str(directory)}, seed=99)
+    packed.check()
+    for name in ("fingerprint", "kind", "input_shape", "target_shape", "class_names", "domain_names", "exclusive_domains", "ignore_index"):
+        assert getattr(packed, name) == getattr(data, name)
+    for ours, theirs in zip(packed.splits, data.splits, strict=True):
+        assert ours.dataset == theirs.dataset
+        assert same(ours.batch(), theirs.batch()) and same(pickle.loads(pickle.dumps(ours)).batch(), theirs.batch())
+        for a, b in zip(ours.real_batches(2), theirs.real_batches(2), strict=True):
+            assert torch.equal(a, b)
+        for a, b in zip(take(ours, 5, batch_size=3, seed=1), take(theirs, 5, batch_size=3, seed=1), strict=True):
+            assert same(a, b)
