@@ -7,38 +7,46 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autogc.cli.options import experiment_options, load, make_console, verbose_option
+from autogc.cli.options import make_console, overrides_option, space_argument, verbose_option
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from autogc.pipeline import Checked
+    from autogc.pipeline.inspection import Inspected
 
 
 @click.command("inspect")
-@experiment_options
+@space_argument
+@overrides_option
 @verbose_option
-def command(space: Path, overrides: tuple[str, ...], run_dir: Path | None) -> None:
+def command(space: Path, overrides: tuple[str, ...]) -> None:
     """Show what the supernet of SPACE.yaml's generator can vary: its channel groups, the convolutions that may be decomposed, which
-    stage owns each layer, every decision of the search with its values, and what stays fixed, with the reason.
+    stage owns each layer, every decision of the search with its values, what the full and the smallest subnet cost, and what stays fixed,
+    with the reason.
 
-    Nothing is trained. The names shown are the ones that the file's space section uses.
+    Nothing is trained, and no data is needed: a file with nothing but the generator and its input_shape will do, its own or a class of
+    yours. The names shown are the ones that the file's space section uses; where it has none, one is suggested.
 
     \b
-    Example:
+    Examples:
       autogc inspect search_spaces/quickstart.yaml
+      autogc inspect mine.yaml      with   generator: {module: net.py:Net, args: {width: 64}, input_shape: [3, 256, 256]}
     """
-    experiment, _ = load(space, overrides=overrides, run_dir=run_dir)
-    from autogc.pipeline import check
+    from autogc.pipeline.inspection import inspect
 
-    checked = check(experiment)
+    found = inspect(space, overrides=overrides)
     console = make_console()
-    for table in (_groups(checked), _layers(checked), _decisions(checked)):
+    for table in (_groups(found), _layers(found), _decisions(found), _costs(found)):
         console.print(table)
-    frozen = checked.supernet.discovery.frozen
-    console.print("Fixed: the channels of the input and of the output" + (", and:" if frozen else "; nothing else."))
-    for name, reason in frozen.items():
-        console.print(f"  {name}: {reason}", markup=False)
+    fixed = [f"{name}, its {kind}: {reason}" for kind, reasons in found.supernet.fixed.items() for name, reason in reasons.items()]
+    console.print("Fixed: the channels of the input and of the output" + (", and:" if fixed else "; nothing else."))
+    for line in fixed:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    if found.suggestion:
+        import yaml
+
+        console.print("\nTo change what is searched, start from this in the file (without it, the space is made as it says):\n")
+        console.print(yaml.safe_dump(dict(found.suggestion), sort_keys=False, default_flow_style=None), markup=False, soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -51,25 +59,45 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _groups(checked: Checked) -> Table:
-    table = _table("Channel groups (kept or dropped together)", "group", "channels", "multiple of", "stage", "produced by")
-    for group in checked.supernet.discovery.groups:
-        stage = checked.space.stages.of_group.get(group.name, "")
-        table.add_row(group.name, str(group.size), str(group.multiple), stage, ", ".join(group.producers))
+def _groups(found: Inspected) -> Table:
+    table = _table(
+        f"Channel groups of {found.label} (kept or dropped together)", "group", "channels", "multiple of", "stage", "produced by", "note"
+    )
+    discovery = found.supernet.discovery
+    for group in discovery.groups:
+        stage = found.space.stages.of_group.get(group.name, "")
+        row = (group.name, str(group.size), str(group.multiple), stage, ", ".join(group.producers), discovery.notes.get(group.name, ""))
+        table.add_row(*row)
     return table
 
 
-def _layers(checked: Checked) -> Table:
+def _layers(found: Inspected) -> Table:
     table = _table("Layers", "layer", "weight", "stage", "may be separable")
-    for layer in checked.supernet.layers:
-        weight = checked.supernet.module.get_parameter(f"{layer}.weight")
-        separable = "yes" if layer in checked.supernet.sites else ""
-        table.add_row(layer, " x ".join(str(size) for size in weight.shape), checked.space.stage_of[layer], separable)
+    for layer in found.supernet.layers:
+        weight = found.supernet.module.get_parameter(f"{layer}.weight")
+        could = "if supernet.decompose says so" if layer in found.supernet.decomposable else ""
+        separable = "yes" if layer in found.supernet.sites else could
+        table.add_row(layer, " x ".join(str(size) for size in weight.shape), found.space.stage_of[layer], separable)
     return table
 
 
-def _decisions(checked: Checked) -> Table:
-    table = _table(f"Decisions: {checked.space.size:.3g} subnets", "decision", "values, the most expensive first")
-    for decision in checked.space.decisions:
+def _decisions(found: Inspected) -> Table:
+    table = _table(f"Decisions: {found.space.size:.3g} subnets", "decision", "values, the most expensive first")
+    for decision in found.space.decisions:
         table.add_row(decision.name, ", ".join(str(value) for value in decision.values))
+    return table
+
+
+def _costs(found: Inspected) -> Table:
+    columns = {
+        "macs": "MACs",
+        "fvcore_macs": "MACs, counted by fvcore",
+        "macs_published": "MACs (published)",
+        "params": "parameters",
+        "storage_bytes": "stored bytes",
+    }
+    shape = " x ".join(map(str, found.supernet.example_shape[1:]))
+    table = _table(f"Costs for an input of {shape}", "subnet", *columns.values())
+    for name, counts in found.counts.items():
+        table.add_row(name, *(f"{counts[cost]:,}" for cost in columns))
     return table

@@ -34,14 +34,9 @@ def verbose_option(function: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
-def experiment_options(function: Command) -> Command:
-    """Add what names an experiment and its run directory: ``SPACE.yaml``, ``--set`` and ``--run-dir``."""
-    function = click.option(
-        "--run-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Where everything is kept; the same directory continues a run. [default: runs/NAME, with the file's name]",
-    )(function)
-    function = click.option(
+def overrides_option(function: Command) -> Command:
+    """Add ``--set KEY=VALUE``."""
+    return click.option(
         "--set",
         "overrides",
         multiple=True,
@@ -49,7 +44,21 @@ def experiment_options(function: Command) -> Command:
         help="Change a key of the file, its value written as YAML: --set search.evaluations=40 --set 'search.objectives=[miou, macs]'. "
         "Can be given many times.",
     )(function)
+
+
+def space_argument(function: Command) -> Command:
+    """Add the argument SPACE.yaml, an experiment's file."""
     return click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))(function)
+
+
+def experiment_options(function: Command) -> Command:
+    """Add what names an experiment and its run directory: ``SPACE.yaml``, ``--set`` and ``--run-dir``."""
+    function = click.option(
+        "--run-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where everything is kept; the same directory continues a run. [default: runs/NAME, with the file's name]",
+    )(function)
+    return space_argument(overrides_option(function))
 
 
 address_option = click.option(
