@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from autogc.data.cache import CACHE
 from autogc.data.readers import Reader, read
 from autogc.data.samples import DecodedList, Pictures, Samples
 from autogc.data.threads import in_threads
@@ -20,8 +19,6 @@ from autogc.progress import Progress, Silent
 
 # A split that would take more bytes than this, decoded, is read from its files again and again.
 MEMORY_LIMIT = 4 << 30
-# How many bytes of decoded pictures such a split keeps, for each of its lists.
-CACHE_LIMIT = 256 << 20
 
 
 class FileList:
@@ -31,25 +28,13 @@ class FileList:
         self.files = tuple(files)
         self.reader = reader
         self._shapes: list[tuple[int, ...]] | None = None
-        self._empty()
+        self._owner = CACHE.owner()
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, place: int) -> np.ndarray:
-        with self._lock:
-            if place in self._cache:
-                self._cache.move_to_end(place)
-                return self._cache[place]
-        picture = read(self.reader, self.files[place])
-        picture.setflags(write=False)
-        with self._lock:
-            if place not in self._cache:
-                self._cache[place] = picture
-                self._cached += picture.nbytes
-            while self._cached > CACHE_LIMIT:
-                self._cached -= self._cache.popitem(last=False)[1].nbytes
-        return picture
+        return CACHE.get((self._owner, place), lambda: self._read(place))
 
     def take(self, places: Sequence[int]) -> list[np.ndarray]:
         return in_threads(self.__getitem__, places)
@@ -93,17 +78,16 @@ class FileList:
         progress.start("decoding images", total=len(self))
         in_threads(lambda path: read(self.reader, path).nbytes, self.files, tell=progress.update)
 
-    def _empty(self) -> None:
-        self._lock = threading.Lock()
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._cached = 0
+    def _read(self, place: int) -> tuple[np.ndarray, int]:
+        picture = read(self.reader, self.files[place])
+        picture.setflags(write=False)  # The cache hands out the same one again.
+        return picture, picture.nbytes
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "reader": self.reader, "_shapes": self._shapes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._empty()
+        self.__dict__ |= state | {"_owner": CACHE.owner()}
 
 
 @dataclass(frozen=True, eq=False)

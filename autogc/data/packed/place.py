@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,15 +36,7 @@ class Place:
 
     def opened(self) -> tuple[FileSystem, str]:
         """Return the filesystem and the directory's path in it; raises ``DataError`` for a URL that it cannot be had from."""
-        import pyarrow as pa
-        from pyarrow.fs import FileSystem, LocalFileSystem
-
-        if "://" not in self.root:
-            return LocalFileSystem(), str(Path(self.root).expanduser().absolute())
-        try:
-            return FileSystem.from_uri(self.root.rstrip("/"))
-        except (OSError, ValueError, pa.ArrowInvalid) as error:
-            raise DataError(f"{self.root} cannot be opened ({error}): use a directory, or a URL such as s3://bucket/folder") from error
+        return _opened(self.root)
 
     def json(self, name: str) -> Any:
         """Return a JSON file's content."""
@@ -107,3 +100,17 @@ class Place:
 
     def _changed(self, shard: Shard) -> DataError:
         return DataError(f"{self}/{shard.file} is not what was packed (its hash differs): copy it again")
+
+
+# Opening a bucket asks it where it is.
+@lru_cache(maxsize=8)
+def _opened(root: str) -> tuple[FileSystem, str]:
+    import pyarrow as pa
+    from pyarrow.fs import FileSystem, LocalFileSystem
+
+    if "://" not in root:
+        return LocalFileSystem(), str(Path(root).expanduser().absolute())
+    try:
+        return FileSystem.from_uri(root.rstrip("/"))
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise DataError(f"{root} cannot be opened ({error}): use a directory, or a URL such as s3://bucket/folder") from error

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogc.data import filelist
+from autogc.data.cache import CACHE
 from autogc.data.packed.manifest import Column, Shard, Table
 from autogc.data.packed.place import Place
 from autogc.data.samples import DecodedList, Pictures
@@ -141,32 +139,22 @@ class GroupList:
         in_threads(self.place.check, self.table.shards, tell=progress.update)
 
     def _group(self, shard: int, group: int) -> Sequence[np.ndarray]:
-        with self._lock:
-            if (shard, group) in self._cache:
-                self._cache.move_to_end((shard, group))
-                return self._cache[shard, group]
-            metadata = self._metadata.get(shard)
-        file = self.place.parquet(self.table.shards[shard], metadata)
+        return CACHE.get((self._owner, shard, group), lambda: self._read(shard, group))
+
+    def _read(self, shard: int, group: int) -> tuple[Sequence[np.ndarray], int]:
+        file = self.place.parquet(self.table.shards[shard], self._metadata.get(shard))
+        self._metadata[shard] = file.metadata
         shapes = [] if self.column.shape is not None else [shape_column(self.column.field)]
         rows = file.read_row_group(group, columns=[PLACE, self.column.field, *shapes], use_threads=False)
         pictures = [picture for _, found in views(rows, self.column) for picture in found]
-        with self._lock:
-            self._metadata[shard] = file.metadata
-            if (shard, group) not in self._cache:
-                self._cache[shard, group] = pictures
-                self._cached += sum(picture.nbytes for picture in pictures)
-            while self._cached > filelist.CACHE_LIMIT:
-                self._cached -= sum(picture.nbytes for picture in self._cache.popitem(last=False)[1])
-        return pictures
+        return pictures, sum(picture.nbytes for picture in pictures)
 
     def _empty(self) -> None:
-        self._lock = threading.Lock()
-        self._cache: OrderedDict[tuple[int, int], Sequence[np.ndarray]] = OrderedDict()
+        self._owner = CACHE.owner()
         self._metadata: dict[int, Any] = {}
-        self._cached = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_cache", "_metadata", "_cached")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_owner", "_metadata")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
