@@ -20,6 +20,9 @@ from torch import Generator, Tensor
 
 from autogc.supernet.groups import ChannelGroup, Discovery
 
+# A prime: drawing tens of millions of numbers would take longer than all that is done with them.
+REPEATED = 262_147
+
 Kind = Literal["random", "copies", "silent"]
 
 
@@ -63,39 +66,54 @@ def oracle_state(
     """Return the full-width state whose output is the subnet's. ``chosen`` is what ``choose_kept`` gave for each group."""
     contracted = {(use.tensor, use.contracted) for use in discovery.uses}
     result = dict(tensors)
+    changed: set[str] = set()
+
+    def own(name: str) -> Tensor:
+        """A copy that may be changed in place: the largest of these tensors are most of the work."""
+        if name not in changed:
+            changed.add(name)
+            result[name] = result[name].clone()
+        return result[name]
+
     cuts: list[tuple[str, int, Tensor]] = []
     for name, (kept, source) in chosen.items():
         group = discovery.group(name)
         removed = torch.ones(group.size, dtype=torch.bool)
         removed[kept] = False
         for member in group.members:
-            table = torch.tensor(member.positions, device=result[member.tensor].device)
+            value = own(member.tensor)
+            table = torch.tensor(member.positions, device=value.device)
             positions = table[removed].flatten()
             if (member.tensor, member.axis) in contracted:
                 cuts.append((member.tensor, member.axis, positions))
                 continue
-            value = result[member.tensor]
             if kind == "copies":
                 index = torch.arange(value.shape[member.axis], device=value.device)
                 index[positions] = table[source][removed].flatten()
                 result[member.tensor] = value.index_select(member.axis, index)
                 continue
             old = value.index_select(member.axis, positions)
-            new = (
-                torch.zeros_like(old)
-                if kind == "silent"
-                else old * (1.5 + 0.5 * _normal(old, generator).clamp(-2, 2)) + _normal(old, generator).abs()
-            )
-            if kind == "silent" and member.tensor.endswith("running_var"):
-                new = torch.ones_like(old)
-            result[member.tensor] = value.index_copy(member.axis, positions, new)
+            if kind == "silent":
+                new = torch.ones_like(old) if member.tensor.endswith("running_var") else torch.zeros_like(old)
+            else:
+                new = old.mul_(_normal(old, generator).clamp_(-2, 2).mul_(0.5).add_(1.5)).add_(_normal(old, generator).abs_())
+            value.index_copy_(member.axis, positions, new)
     for tensor, axis, positions in cuts:
-        result[tensor] = result[tensor].index_fill(axis, positions, 0.0)
+        value = own(tensor)
+        whole = torch.ones(value.shape[axis], dtype=value.dtype, device=value.device)
+        whole[positions] = 0
+        value.mul_(whole.reshape([-1 if place == axis else 1 for place in range(value.ndim)]))
     return result
 
 
 def _normal(like: Tensor, generator: Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
+    """Return normal numbers of the shape and type of ``like``.
+
+    A large tensor repeats some, at a distance that is prime, so that no two slices of it are alike.
+    """
+    count = like.numel()
+    drawn = torch.randn(min(count, REPEATED), generator=generator).to(like)
+    return drawn.repeat(-(-count // len(drawn)))[:count].reshape(like.shape) if count > REPEATED else drawn.reshape(like.shape)
 
 
 def _smallest_factor(number: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,19 +26,23 @@ from autogc.supernet.watched import WatchedAxis
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
 GAINS = (1.4, 1.0, 0.7)
 SMALLEST_SIDE = 8
+# Fewer groups than this are tried alone, which takes no longer.
+COMPANY = 4
 
 
 def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery) -> Discovery:
-    """Trial-run each group alone at another width, then all together; return the discovery with those that fail frozen.
+    """Trial-run the groups at other widths, alone or in company; return the discovery with those that fail frozen.
 
-    The trial is in float64 on randomly drawn weights, with a random subset of channels, at the smallest image size that
-    the module takes. A group passes when its subnet's outputs (and watched features) are within 1e-8, relative, of the
-    oracle's. The module is not changed. Groups that ``discovery.notes`` speaks of may meet a weaker oracle (see ``oracle``).
+    A trial is in float64 on randomly drawn weights, with a random subset of each group's channels, at the smallest image size that
+    the module takes. A group passes when its subnets' outputs (and watched features) are within 1e-8, relative, of the
+    oracle's. The module is not changed. Groups that ``discovery.notes`` speaks of may meet a weaker oracle (see ``oracle``), so they are
+    tried alone; the others together first, then one half of them and the other, and alone only where one of these trials fails.
     """
     bench = _Bench(module, example, discovery)
     frozen: dict[str, str] = {}
+    proven = _in_company(bench, [group.name for group in discovery.groups if group.name not in discovery.notes])
     for group in discovery.groups:
-        reason = bench.trial([group.name])
+        reason = None if group.name in proven else bench.trial([group.name])
         if reason is not None:
             frozen[group.name] = reason
     noted = [name for name in frozen if name in discovery.notes]
@@ -45,7 +50,7 @@ def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery)
         frozen = {name: reason for name, reason in frozen.items() if name not in noted}
     passed: list[str] = []
     alone = [group.name for group in discovery.groups if group.name not in frozen]
-    if bench.trial(alone) is None:
+    if proven == alone or bench.trial(alone) is None:
         passed = alone
     for name in alone if not passed else ():
         reason = bench.trial([*passed, name])
@@ -54,6 +59,21 @@ def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery)
         else:
             frozen[name] = f"together with {', '.join(passed)}: {reason}"
     return _without(discovery, frozen)
+
+
+def _in_company(bench: _Bench, names: list[str]) -> list[str]:
+    """Return the groups that have passed together, in the order of ``names``: those that the output depends on, or none.
+
+    With random weights an error of one group can't be undone by others, so what passes together is right; that a group has no effect,
+    which would prove nothing of it, is told by the gradients of one backward pass.
+    """
+    if len(names) < COMPANY:
+        return []
+    company = bench.visible(names)
+    halves = company[::2], company[1::2]
+    if len(company) < COMPANY or any(bench.trial(part, draw=draw) is not None for draw, part in enumerate((company, *halves))):
+        return []
+    return company
 
 
 def _without(discovery: Discovery, frozen: Mapping[str, str]) -> Discovery:
@@ -82,6 +102,7 @@ class _Bench:
         self.module, self.inputs, self.dtype = _prepared(module, example)
         self.drawn: dict[int, tuple[dict[str, Tensor], list[Tensor]]] = {}
 
+    @torch.no_grad()
     def at(self, index: int) -> tuple[dict[str, Tensor], list[Tensor]]:
         """Return the state drawn with the gain of that index, and the full network's outputs with it."""
         if index not in self.drawn:
@@ -94,7 +115,7 @@ class _Bench:
         features: dict[str, Tensor] = {}
         handles = [self.module.get_submodule(name).register_forward_hook(_keep(features, name)) for name in self.watched]
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 torch.manual_seed(0)
                 with _Biased():
@@ -104,22 +125,48 @@ class _Bench:
                 handle.remove()
         return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)], features
 
-    def trial(self, names: Sequence[str]) -> str | None:
-        """Narrow these groups; return None if the subnet is right, else what is wrong."""
+    def visible(self, names: Sequence[str]) -> list[str]:
+        """Return those groups on whose parameters the outputs depend measurably, to first order; none where no gradients can be had."""
+        tensors, outputs = self.at(0)
+        members = {name: self._sensitive(name, tensors) for name in names}
+        leaves = {tensor: tensors[tensor].detach().requires_grad_() for found in members.values() for tensor in found}
+        try:
+            with torch.enable_grad():
+                found, _ = self.run({**tensors, **leaves})
+                mixed = torch.stack([(output * torch.randn_like(output)).sum() for output in found]).sum()
+            gradients = torch.autograd.grad(mixed, list(leaves.values()), allow_unused=True)
+        except Exception:  # a user's forward may hold what has no gradient; then groups are tried alone
+            return []
+        with torch.no_grad():
+            sizes = zip(leaves.items(), gradients, strict=True)
+            effects = {name: 0.0 if gradient is None else float((gradient * leaf).abs().sum()) for (name, leaf), gradient in sizes}
+        limit = 100 * TOLERANCE[self.dtype] * sum(float(output.abs().max()) * math.sqrt(output.numel()) for output in outputs)
+        return [name for name in names if max((effects[tensor] for tensor in members[name]), default=0.0) > limit]
+
+    def _sensitive(self, group: str, tensors: Mapping[str, Tensor]) -> list[str]:
+        """Return parameters of a group whose gradients are cheap: scales of its channels, or where it has none its smallest weight."""
+        found = {member.tensor for member in self.discovery.group(group).members}
+        parameters = [name for name, _ in self.module.named_parameters() if name in found and tensors[name].is_floating_point()]
+        scales = [name for name in parameters if tensors[name].ndim == 1 and not name.endswith("bias")]
+        return scales or sorted((name for name in parameters if tensors[name].ndim > 1), key=lambda name: tensors[name].numel())[:1]
+
+    def trial(self, names: Sequence[str], *, draw: int = 0) -> str | None:
+        """Narrow these groups; return None if the subnet is right, else what is wrong. Another ``draw`` is of other channels."""
         noted = any(name in self.discovery.notes for name in names)
         kinds: tuple[Kind, ...] = ("random", "copies", "silent") if noted else ("random",)
         first: str | None = None
         for kind in kinds:
-            reason = self._trial(names, kind)
+            reason = self._trial(names, kind, draw)
             if reason is None:
                 return None
             first = first or reason
         return first
 
-    def _trial(self, names: Sequence[str], kind: Kind) -> str | None:
+    @torch.no_grad()
+    def _trial(self, names: Sequence[str], kind: Kind, draw: int) -> str | None:
         for index in range(len(GAINS)):
             drawn, full = self.at(index)
-            generator = Generator().manual_seed(1000 + index)
+            generator = Generator().manual_seed(1000 + 100 * draw + index)
             chosen = {name: choose_kept(self.discovery.group(name), kind, generator=generator) for name in names}
             expected, oracle_features = self.run(oracle_state(drawn, self.discovery, chosen, kind, generator=generator))
             kept = {name: channels for name, (channels, _) in chosen.items()}
