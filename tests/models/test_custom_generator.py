@@ -81,7 +81,7 @@ def test_it_pickles_and_copies_here_and_is_imported_once(file: Path) -> None:
     again = build_generator_component(generator, **NOTHING)
     assert type(module) is type(again) and isinstance(module, nn.Module)
     assert type(copy.deepcopy(module)) is type(pickle.loads(pickle.dumps(module))) is type(module)
-    assert [found.__name__ for found in imported_modules() if found.__name__.startswith(f"{PREFIX}net_")] == [type(module).__module__]
+    assert [found.__name__ for found in imported_modules() if found.__file__ == str(file)] == [type(module).__module__]
 
 
 def test_an_edited_file_is_another_module_at_once_and_not_the_recorded_one(file: Path) -> None:
@@ -145,7 +145,7 @@ def test_errors_in_the_file_come_with_their_lines(file: Path) -> None:
     assert f"{file}, line 2: ZeroDivisionError: division by zero" in refused(config(file))
     file.write_text("import not_there_at_all\n")
     assert "line 1: ModuleNotFoundError: No module named 'not_there_at_all'; it must be installed, or lie beside" in refused(config(file))
-    assert not any(name.startswith(PREFIX) for name in sys.modules)
+    assert not any(getattr(module, "__file__", None) == str(file) for module in list(sys.modules.values()))
 
 
 def test_a_missing_file_names_its_neighbours(file: Path, tmp_path: Path) -> None:
