@@ -58,11 +58,12 @@ class Part:
 
 @dataclass
 class Findings:
-    """What was found in a dataset, or in several folders."""
+    """What was found in a dataset, or in several ``folders``, which may lie one within the other."""
 
     description: str
     parts: list[Part]
     class_names: tuple[str, ...] = ()
+    folders: bool = False
 
     @property
     def bad(self) -> list[str]:
@@ -76,8 +77,8 @@ class Findings:
         for digest in dict.fromkeys(digest for part in self.parts for digest in part.seen):
             holders = [part for part in self.parts if digest in part.seen]
             files = [name for part in holders for name in part.seen[digest]]
-            # Folders that were given one within the other share files; those are not there twice.
-            if len(holders) > 1 and len(set(files)) > 1:
+            # Folders within one another share files; those are not there twice. A file of two splits is what is looked for.
+            if len(holders) > 1 and (len(set(files)) > 1 or not self.folders):
                 found.append(files)
         return found
 
@@ -112,7 +113,7 @@ def check_folders(roots: Sequence[Path], *, progress: Progress | None = None) ->
             part.bad.append(f"{root} holds no images")
         _look_at(part, {path: [(None, True)] for path in files}, progress or Silent())
         parts.append(part)
-    return Findings(f"{len(parts)} folders" if len(parts) > 1 else str(roots[0]), parts)
+    return Findings(f"{len(parts)} folders" if len(parts) > 1 else str(roots[0]), parts, folders=True)
 
 
 def _check_split(split: Split, progress: Progress) -> Part:

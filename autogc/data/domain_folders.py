@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from autogc.data.arguments import Problems
@@ -64,7 +65,7 @@ def domain_folders(
             splits[name] += [_member(path, place, len(chosen)) for path in paths]
     problems.stop()
     return domain_dataset(
-        splits,
+        {name: _mixed(members, seed=seed) for name, members in splits.items()},
         photo=Photo(height, width, centre=crop),
         domains=chosen,
         exclusive=True,
@@ -72,6 +73,11 @@ def domain_folders(
         description=f"{base.name} {width}x{height} (a folder for each domain: {', '.join(chosen)})",
         name="domain_folders",
     )
+
+
+def _mixed(members: list[Member], *, seed: int) -> list[Member]:
+    """Return them in an order without domains, which the seed decides: the first so many that a search scores on are of all of them."""
+    return sorted(members, key=lambda one: hashlib.sha256(f"{seed}:{one.name}".encode()).digest())
 
 
 def _member(path: Path, place: int, count: int) -> Member:

@@ -137,7 +137,15 @@ def folder_per_domain(path):
     photos(path / "test" / "happy", 1)
     photos(path / "test" / "sad", 1)
     return build(
-        "domain_folders", path, train="train", test="test", domains=["sad", "happy"], height=HEIGHT, width=WIDTH, validation_count=2, limit=4
+        "domain_folders",
+        path,
+        train="train",
+        test="test",
+        domains=["sad", "happy"],
+        height=HEIGHT,
+        width=WIDTH,
+        validation_count=2,
+        limit=4,
     )
 
 

@@ -8,6 +8,7 @@ is in the store, rather than a stream of it with an order that depends on when b
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAMESPACE = "autogc"
+ATTEMPTS = 5
+SECONDS_BETWEEN = 1.0
 
 
 def training_workers() -> int:
@@ -37,11 +40,19 @@ def training_workers() -> int:
 def shared_tables(place: Place, table: Table) -> tuple[list[pa.Table], Any]:
     """Return the table's blocks, in any order, as this machine's workers share them, and what keeps them there."""
     import ray
+    from ray.exceptions import RayActorError
 
     key = sha256_json([str(place), [shard.sha256 for shard in table.shards]])
-    # One actor for all workers: the first that asks makes it, and it holds the blocks as long as there is a worker.
-    reader: Any = ray.remote(num_cpus=0)(_Reader).options(name=f"shards-{key}", namespace=NAMESPACE, get_if_exists=True).remote()
-    blocks, problem = ray.get(reader.blocks.remote(place, table.shards))
+    for attempt in range(ATTEMPTS):
+        # One actor for all workers: the first that asks makes it, and it holds the blocks as long as there is a worker.
+        reader: Any = ray.remote(num_cpus=0)(_Reader).options(name=f"shards-{key}", namespace=NAMESPACE, get_if_exists=True).remote()
+        try:
+            blocks, problem = ray.get(reader.blocks.remote(place, table.shards))
+            break
+        except RayActorError:  # It was that of a training which ended just now.
+            if attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(SECONDS_BETWEEN)
     if problem is not None:
         raise DataError(problem)
     return ray.get(blocks), (reader, blocks)
