@@ -5,13 +5,15 @@ The dry runs here are of narrow networks on small pictures. Those of the full si
     python -m pytest -m slow tests/pipeline/test_search_spaces.py
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tiny_layouts import lay_out
 
+from autogc.config.experiment import Optimization
 from autogc.config.load import load_experiment
-from autogc.pipeline import check
+from autogc.pipeline import check, make_plan
 from autogc.pipeline.check_components import problems_of_parts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,3 +74,123 @@ def test_a_narrow_copy_passes_every_check(name: str, tmp_path: Path) -> None:
         dimension for decision in checked.space.decisions for value in decision.values for dimension, _, _ in decision.effects(value)
     }
     assert dimensions == set(written.space.dimensions)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A line of GAN Compression's table 5, its batch size (section 4.1), and what table 1 reaches: G MACs, millions of parameters.
+
+    ``images`` are those of one epoch before any are held out; epochs are (constant, decaying).
+    """
+
+    images: int
+    batch: int
+    training: tuple[int, int]
+    supernet: tuple[int, int]
+    reconstruction: float
+    distillation: float
+    adversarial: str
+    discriminator: int
+    reached: tuple[float, float]
+
+
+GAN_COMPRESSION = {
+    "edges2shoes_pix2pix": Recipe(49_825, 4, (5, 15), (10, 30), 100, 1, "hinge", 128, (4.81, 0.70)),
+    "map2aerial_pix2pix": Recipe(1_096, 1, (100, 200), (200, 400), 10, 0.01, "hinge", 128, (4.68, 0.75)),
+    # Its inputs are of 20 channels instead of 3, which a stem of 48 channels multiplies with at every one of 49 x 256 x 256 places.
+    "cityscapes_pix2pix": Recipe(2_975, 1, (100, 150), (200, 300), 100, 1, "hinge", 128, (5.66 + 17 * 48 * 49 * 256 * 256 / 1e9, 0.71)),
+    "horse2zebra_cyclegan": Recipe(1_334, 1, (100, 100), (200, 200), 10, 0.01, "lsgan", 64, (2.67, 0.34)),
+    "cityscapes_gaugan": Recipe(2_975, 16, (100, 100), (100, 100), 10, 10, "hinge", 64, (31.7, 20.4)),
+}
+
+
+@pytest.mark.parametrize("name", GAN_COMPRESSION)
+def test_hyperparameters_are_those_of_gan_compression(name: str) -> None:
+    experiment, recipe = load_experiment(FILES[name]), GAN_COMPRESSION[name]
+    images, losses = recipe.images - experiment.data.args["validation_count"], experiment.losses
+    stages: list[tuple[Optimization, tuple[int, int]]] = [
+        (experiment.teacher, recipe.training),
+        (experiment.supernet, recipe.supernet),
+        (experiment.finetune, recipe.training),
+    ]
+    for stage, (constant, decaying) in stages:
+        assert (stage.steps, stage.batch_size) == (images * (constant + decaying) // recipe.batch, recipe.batch)
+        assert stage.constant_fraction == pytest.approx(constant / (constant + decaying), abs=1e-4)
+        assert stage.learning_rate == (1e-4 if "gaugan" in name else 2e-4)
+    perceptual = "gaugan" in name
+    assert (losses.perceptual_weight if perceptual else losses.reconstruction_weight) == recipe.reconstruction
+    assert (losses.distillation_weight, losses.adversarial.name) == (recipe.distillation, recipe.adversarial)
+    assert experiment.discriminator.args["base_channels"] == recipe.discriminator
+    macs, millions = recipe.reached
+    assert experiment.search.constraints["macs_published"] == pytest.approx(macs * 1e9, rel=1e-3)
+    assert experiment.search.constraints["storage_bytes"] == pytest.approx(4 * millions * 1e6)
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "epochs", "batch"),
+    [
+        # Batches of an epoch are of as many images; StarGAN's discriminator has five of them for a step.
+        ("mnist_dcgan", 60_000 - 5_000, 25, 64),
+        ("celeba_stargan", 202_599 - 2_000 - 2_599, 20, 16 * 5),
+        ("monet2photo_cyclegan", 6_287 - 87, 200, 1),
+    ],
+)
+def test_epochs_of_the_self_supervised_paper_s_baselines(name: str, images: int, epochs: int, batch: int) -> None:
+    """Section 5: baselines train as in their public repositories, and are compressed in a tenth of their epochs."""
+    experiment = load_experiment(FILES[name])
+    assert experiment.teacher.steps == images * epochs // batch
+    assert experiment.finetune.steps == images * epochs // batch // 10
+    held = sum(experiment.data.args.get(count, 0) for count in ("validation_count", "test_count"))
+    assert images == {"mnist_dcgan": 60_000, "celeba_stargan": 202_599, "monet2photo_cyclegan": 6_287}[name] - held
+    for dimension in ("element_pruning", "filter_pruning"):  # section 6
+        for values in experiment.space.dimensions[dimension].choices.values():
+            assert values == (0.0, 0.25, 0.5, 0.75, 0.9)
+
+
+def row(name: str) -> list[str]:
+    """Return the cells of a file's row in docs/experiments.md: file, family, data, task, size, MACs, parameters, from, needs."""
+    lines = (ROOT / "docs" / "experiments.md").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith(f"| `{name}` |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_table_of_experiments_has_the_file(name: str) -> None:
+    experiment, cells = load_experiment(FILES[name]), row(name)
+    assert len(cells) == 9
+    assert cells[1] == experiment.generator.name
+    assert all(cells)
+
+
+# What the papers say of the networks that these files compress: parameters, MACs as published.
+RESNET = (11_378_179, 56_799_264_768)  # GAN Compression, table 1: 11.3 M, 56.8 G
+PUBLISHED = {
+    "edges2shoes_pix2pix": RESNET,
+    "map2aerial_pix2pix": RESNET,
+    "horse2zebra_cyclegan": RESNET,
+    "monet2photo_cyclegan": RESNET,
+    # 17 more channels into the stem.
+    "cityscapes_pix2pix": (RESNET[0] + 17 * 64 * 49, RESNET[1] + 17 * 64 * 49 * 256 * 256),
+    "edges2shoes_unet": (54_413_955, 18_140_364_800),  # table 7: 54.4 M, 18.1 G
+    "cityscapes_gaugan": (93_048_003, 281_276_612_608),  # table 1: 93.0 M, 281 G
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", FILES)
+def test_the_dry_run_at_full_size(name: str, tmp_path: Path) -> None:
+    """What ``autogc run FILE --dry-run`` does, but for the pictures; the table's costs are the teacher's."""
+    overrides = lay_out(load_experiment(FILES[name]), tmp_path)
+    plan = make_plan(tmp_path / "run", load_experiment(FILES[name], overrides=overrides))
+    assert 0 < plan.share <= 1
+    parameters, macs = plan.teacher["params"], plan.teacher["macs_published"]
+    if name in PUBLISHED:
+        assert (parameters, macs) == PUBLISHED[name]
+    assert row(name)[5:7] == [shown(macs), shown(parameters)]
+
+
+def shown(value: int) -> str:
+    """Return a count with four digits and a unit, as the table has it."""
+    unit, letter = next((unit, letter) for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if value >= unit)
+    return f"{value / unit:#.4g} {letter}"
