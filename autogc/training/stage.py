@@ -54,9 +54,15 @@ def build_discriminator(experiment: Experiment, data: Dataset, *, way: str | Non
     """Build the discriminator with fresh weights, a function of the experiment's seed; ``way`` as in ``build_generator``."""
     component = experiment.discriminator
     channels = task_of(experiment, data).teacher.critic_channels(data)
-    offered = {"height": data.height, "width": data.width, "domains": len(data.domain_names)}
+    height, width = critic_size(data)
+    offered = {"height": height, "width": width, "domains": len(data.domain_names)}
     with seeded(experiment.seed, f"discriminator{_suffix(way)}"):
         return DISCRIMINATORS.build(component.name, component.args, in_channels=channels, offered=offered)
+
+
+def critic_size(data: Dataset) -> tuple[int, int]:
+    """Return the height and width of what discriminators see: training's crops. In super-resolution costs are counted at another size."""
+    return data.train.crop or (data.height, data.width)
 
 
 def example_input(data: Dataset) -> Tensor:

@@ -140,6 +140,7 @@ class GanTrainer:
         losses, found = [], []
         for one in generated:
             with self.discriminator.fixed() as critics:
+                assert isinstance(critics, CriticSide)
                 terms = self._objective.judge(critics, situation, one)
             losses.append(_total(terms))
             found.append({name: value.detach() for name, (_, value) in terms.items()})

@@ -37,8 +37,8 @@ TASKS: dict[str, Task] = {
 def task_of(experiment: Experiment, data: Dataset) -> Task:
     """Return the task that the experiment names, or that its dataset is for. Raises ConfigError where the two don't go together."""
     name = experiment.task
+    enlarging = data.kind == "paired" and data.input_shape[1:] != data.target_shape[1:]
     if name is None:
-        enlarging = data.kind == "paired" and data.input_shape[1:] != data.target_shape[1:]
         name = "super_resolution" if enlarging else next(name for name, task in TASKS.items() if task.kind == data.kind)
     if name not in TASKS:
         raise ConfigError(f"task: no task named {name!r}: {nearest(name, TASKS)}")
@@ -46,4 +46,8 @@ def task_of(experiment: Experiment, data: Dataset) -> Task:
     if task.kind != data.kind:
         fitting = ", ".join(other for other, one in TASKS.items() if one.kind == data.kind)
         raise ConfigError(f"task: {name!r} needs a dataset of kind {task.kind}, and {experiment.data.name!r} is {data.kind}: use {fitting}")
+    if enlarging and issubclass(task.teacher, PairedObjective):
+        raise ConfigError(
+            f"task: {name!r} needs inputs of the targets' size, and those of {experiment.data.name!r} are smaller: use super_resolution"
+        )
     return task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -35,11 +36,11 @@ class MultiDomainObjective(Objective):
         assert batch.domains is not None
         wanted = batch.domains[torch.randperm(len(batch.domains)).to(batch.domains.device)]
         asked = with_domains(batch.target, wanted)
-        known = {"domains": batch.domains, "wanted": wanted}
+        known = Situation(asked, batch.target, domains=batch.domains, wanted=wanted)
         if teacher is None:
-            return Situation(asked, batch.target, **known)
+            return known
         picture, features = teacher(asked)
-        return Situation(asked, batch.target, reference=picture, features=tuple(features), **known)
+        return replace(known, reference=picture, features=tuple(features))
 
     def produce(self, run: Run, situation: Situation, companions: nn.ModuleDict) -> Generated:
         image, features = run(situation.input)

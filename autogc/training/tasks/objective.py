@@ -80,7 +80,6 @@ class Objective:
             "reconstruction_weight",
             "perceptual",
             "perceptual_weight",
-            "feature_matching_weight",
             "distillation_weight",
             "distillation_layers",
         }
@@ -116,7 +115,7 @@ class Objective:
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
-        """Return what a step knows of a batch; random numbers are drawn here and nowhere else."""
+        """Return what a step knows of a batch. What is asked of the generator (noise, domains) is drawn here."""
         raise NotImplementedError
 
     def produce(self, run: Run, situation: Situation, companions: nn.ModuleDict) -> Generated:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,9 @@ from autogc.training.tasks.objective import Objective, Situation, Teacher
 
 class PairedObjective(Objective):
     """pix2pix (Isola et al., CVPR 2017), and GauGAN (Park et al., CVPR 2019) by its weights: the discriminator sees the input too."""
+
+    # Here alone: elsewhere the real picture is not what the generated one should be.
+    losses: ClassVar[frozenset[str]] = Objective.losses | {"feature_matching_weight"}
 
     @classmethod
     def critic_channels(cls, data: Dataset) -> int:
@@ -27,6 +32,8 @@ class PairedObjective(Objective):
 
 class EnlargingObjective(Objective):
     """SRGAN (Ledig et al., CVPR 2017): the input is smaller than the picture, and the discriminator sees the picture alone."""
+
+    losses: ClassVar[frozenset[str]] = PairedObjective.losses
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
