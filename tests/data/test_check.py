@@ -67,6 +67,13 @@ def test_pictures_that_are_there_twice(root):
     assert found.parts[0].modes == {"RGB": 2, "L": 1}
 
 
+def test_one_folder_for_two_splits_is_told(root):
+    folders = {"input": "train-labels", "target": "train"}
+    arguments = {"root": str(root), **dict.fromkeys(("train", "validation", "test"), folders), "height": 16, "width": 24}
+    data = DATASETS.build("paired_folders", {**arguments, "classes": ["a", "b"], "ignore_index": 2}, seed=0)
+    assert [len(group) for group in check_dataset(data).across] == [3, 3, 3]
+
+
 def test_large_and_small_pictures_that_do_not_fit(root):
     for split in ("train", "validation", "test"):
         (root / f"{split}-low").mkdir()

@@ -348,6 +348,17 @@ def test_a_folder_for_each_domain(tmp_path):
         build("domain_folders", tmp_path, height=16, width=24, validation_count=1, test_count=1, domains=["a", "c"])
 
 
+def test_the_first_pictures_of_domain_folders_are_of_all_domains(tmp_path):
+    for place, folder in enumerate(("a", "b")):
+        for index in range(16):
+            save(tmp_path / folder / f"{index}.png", pixels(16 * place + index))
+    data = build("domain_folders", tmp_path, height=16, width=24, validation_count=10, test_count=2)
+    (batch,) = data.validation.batches(10, limit=10)
+    assert 2 <= batch.domains[:, 0].sum() <= 8 and 2 <= batch.wanted[:, 0].sum() <= 8
+    again = build("domain_folders", tmp_path, height=16, width=24, validation_count=10, test_count=2)
+    assert again.validation.names == data.validation.names
+
+
 # One folder
 
 

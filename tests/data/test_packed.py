@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from autogc.data import DATASETS, filelist, training_batches
-from autogc.data.packed import write
+from autogc.data.packed import Manifest, write
+from autogc.data.packed.place import Place
+from autogc.data.packed.tables import BlockList
 from autogc.data.packed.write import pack
 from autogc.errors import ConfigError, DataError
 
@@ -141,6 +143,58 @@ def test_without_ray_nothing_of_it_is_imported(directory):
     before = "ray" in sys.modules
     packed(directory).check()
     assert ("ray" in sys.modules) == before
+
+
+def test_a_reader_of_a_training_that_just_ended_is_asked_for_again(directory, monkeypatch):
+    import ray
+    from ray.exceptions import RayActorError
+
+    from autogc.data.packed import shared
+
+    place = Place(str(directory))
+    table = Manifest.from_json(place.json("manifest.json"), where="").splits[0].tables["samples"]
+    asked, deaths = [], [RayActorError(), RayActorError()]
+
+    class Remote:
+        """Stands for the actor and for its method: ``.options(...).remote(...)`` and ``.blocks.remote(...)``."""
+
+        def options(self, *, name, namespace, get_if_exists):
+            asked.append(name)
+            return self
+
+        def remote(self, *args):
+            return self if not args else [place.table(shard) for shard in args[1]]
+
+        blocks = property(lambda self: self)
+
+    def get(found):
+        if deaths:
+            raise deaths.pop()
+        return (found, None) if len(asked) == 3 and not resolved else found
+
+    resolved = []
+    monkeypatch.setattr(ray, "remote", lambda **_: lambda _: Remote())
+    monkeypatch.setattr(ray, "get", lambda found: (get(found), resolved.append(True))[0])
+    monkeypatch.setattr(shared, "SECONDS_BETWEEN", 0.0)
+    tables, _ = shared.shared_tables(place, table)
+    assert len(set(asked)) == 1 and len(asked) == 3
+    assert [one.num_rows for one in tables] == [4, 4, 1]
+    deaths += [RayActorError() for _ in range(shared.ATTEMPTS)]
+    with pytest.raises(RayActorError):
+        shared.shared_tables(place, table)
+
+
+def test_blocks_in_any_order_are_one_list(directory):
+    place = Place(str(directory))
+    table = Manifest.from_json(place.json("manifest.json"), where="").splits[0].tables["samples"]
+    blocks = [place.table(shard) for shard in table.shards]
+    # Ray cuts large blocks in two, wherever.
+    pieces = [blocks[2], blocks[0].slice(0, 3), blocks[1], blocks[0].slice(3)]
+    expected = streets().train.load()
+    for column in table.columns:
+        pictures = BlockList(column, pieces)
+        assert len(pictures) == 9 and pictures.sizes() is None
+        assert np.array_equal(np.stack(pictures.take(range(9))), getattr(expected, column.field))
 
 
 def worker_function():
