@@ -23,9 +23,10 @@ from autogc.errors import CandidateError, CheckpointError
 from autogc.export import architecture as plan
 from autogc.export.packed import Entry, entries_of, read_packed, write_packed
 from autogc.export.readme import readme
-from autogc.export.source import COPY, generator_of
+from autogc.export.source import COPY, generator_of, source_needed
 from autogc.export.tensors import assign, named_tensors
 from autogc.files import read_json, replacing_directory, sha256_file, write_json
+from autogc.models.custom import load_class
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.operators import QuantizedInput
 from autogc.supernet.supernet import Supernet
@@ -156,6 +157,8 @@ def load_package(directory: str | Path, *, trust_source: bool = False, source: s
     manifest = _checked_manifest(directory)
     architecture = read_json(directory / "architecture.json")
     generator = generator_of(architecture["builder"], directory, trust_source=trust_source, source=source)
+    if source is None and generator.source is not None:
+        load_class(generator, alone=True)  # before anything else imports it with what lies in the directory
     module = plan.build(architecture, generator)
     weights = directory / "weights.safetensors"
     assign(module, load_file(weights), shared=architecture["shared"], where=str(weights))
@@ -245,6 +248,7 @@ def describe_and_seal(
         provenance=provenance,
         manifest=manifest,
         generator_file=COPY if own else None,
+        needed=source_needed(read_json(directory / "architecture.json")["builder"]),
     )
     names = (*FILES, COPY) if own else FILES
     write_json(directory / MANIFEST, {**manifest, "files": {name: sha256_file(directory / name) for name in names}})

@@ -29,15 +29,27 @@ def readme(
     provenance: Mapping[str, Any],
     manifest: Mapping[str, Any],
     generator_file: str | None = None,
+    needed: str | None = None,
 ) -> None:
-    """Write the page. ``generator_file`` is the copy of the user's own generator in the package, where it has one."""
+    """Write the page.
+
+    ``generator_file`` is the copy of the user's own generator in the package, where it has one; ``needed`` the ``source`` to load it with
+    where that copy does not suffice.
+    """
     trust, warning, row = "", "", ""
-    if generator_file is not None:
+    if needed is not None:
+        trust = f', source="{needed}"'
+        warning = (
+            f"The generator is a class of its author's own. `{generator_file}` is a copy of its source, which does not stand alone: "
+            "loading runs yours, of the same content.\n\n"
+        )
+    elif generator_file is not None:
         trust = ", trust_source=True"
         warning = (
             f"The generator is a class in `{generator_file}`, which loading it with `trust_source=True` runs: read it first. "
             'With a file of the same content at hand, `source="path/to/it.py"` runs that one.\n\n'
         )
+    if generator_file is not None:
         row = f"| `{generator_file}` | the source of the full generator's class |\n"
     _, channels, height, width = manifest["input_shape"]
     versions = manifest["versions"]

@@ -56,6 +56,13 @@ def generator_of(builder: Mapping[str, Any], directory: Path, *, trust_source: b
     return GeneratorConfig(module=f"{source}:{builder['class']}", args=dict(builder["args"]), source_sha256=found)
 
 
+def source_needed(builder: Mapping[str, Any]) -> str | None:
+    """Return what ``source`` must be given to load a package, as an example; None where its copy suffices, or no source is needed."""
+    if "name" in builder or (is_file(builder["source"]) and not builder["source_imports"]):
+        return None
+    return _example(builder)
+
+
 def _own_source(builder: Mapping[str, Any], directory: Path) -> str:
     """Return the package's copy, or the installed module that it is a copy of."""
     if not is_file(builder["source"]):
@@ -65,6 +72,9 @@ def _own_source(builder: Mapping[str, Any], directory: Path) -> str:
             f"{directory}: {COPY} imports {', '.join(builder['source_imports'])} from beside it, which the package does not hold: "
             f"pass source={_example(builder)!r}, a copy that has them beside it"
         )
+    if beside := Source.find(str(directory / COPY)).beside:
+        # Whatever hash architecture.json has: who trusts the copy has read that one file.
+        raise CheckpointError(f"{directory}: {COPY} would import {', '.join(beside)} from beside it, which is no part of the package")
     return str(directory / COPY)
 
 

@@ -7,7 +7,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -51,11 +51,12 @@ def problems_of_class(generator: GeneratorConfig) -> list[str]:
     return []
 
 
-def load_class(generator: GeneratorConfig) -> type[nn.Module]:
+def load_class(generator: GeneratorConfig, *, alone: bool = False) -> type[nn.Module]:
     """Import the user's class. A file is imported under a name made from its content's hash, so that an edited one is another module.
 
-    What lies beside a file can be imported by it, as by a script; it may be imported late, too. Raises ConfigError: no such file, another
-    content than the experiment was recorded with, an error in the file, no such class in it, a class that is no ``nn.Module``.
+    What lies beside a file can be imported by it, as by a script; it may be imported late, too. Not where it is ``alone``: a copy in a
+    package, beside which nothing was vouched for. Raises ConfigError: no such file, another content than the experiment was recorded with,
+    an error in the file, no such class in it, a class that is no ``nn.Module``.
     """
     assert generator.source is not None and generator.class_name is not None
     source = Source.find(generator.source)
@@ -66,7 +67,7 @@ def load_class(generator: GeneratorConfig) -> type[nn.Module]:
             f"{sha256[:16]}..., this experiment was recorded with {str(generator.source_sha256)[:16]}...; put it back, or start another run"
         )
     with torch.random.fork_rng(devices=[]):  # what importing draws must not depend on whether it was imported before
-        module = _from_file(source, sha256) if is_file(generator.source) else _installed(generator.source, source.path)
+        module = _from_file(source, sha256, alone=alone) if is_file(generator.source) else _installed(generator.source, source.path)
     found = getattr(module, generator.class_name, None)
     if found is None:
         classes = [name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, nn.Module)]
@@ -93,7 +94,7 @@ class _Loader(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-def _from_file(source: Source, sha256: str) -> ModuleType:
+def _from_file(source: Source, sha256: str, *, alone: bool) -> ModuleType:
     name = f"{PREFIX}{source.path.stem}_{sha256[:16]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -102,7 +103,7 @@ def _from_file(source: Source, sha256: str) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with _importable(source), _told(source.path):
+        with nullcontext() if alone else _importable(source), _told(source.path):
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]

@@ -13,7 +13,7 @@ import torch
 
 from autogc.config.experiment import SpaceConfig
 from autogc.config.generator import GeneratorConfig
-from autogc.config.source import locate
+from autogc.config.source import Source, locate
 from autogc.cost import CostModel
 from autogc.errors import CheckpointError
 from autogc.export import Package, load_package, rescore_package, verify_package, write_like, write_package
@@ -190,3 +190,24 @@ def test_a_source_that_imports_its_neighbours_needs_them(tmp_path: Path, log: Pa
     assert "generator.py imports neighbour_of_own.py from beside it, which the package does not hold" in said
     assert "pass source='path/to/net.py'" in said
     assert whole == "[1, 3, 12, 16] ran"
+    page = (package.directory / "README.md").read_text()
+    assert 'load_package("DIRECTORY", source="path/to/net.py").module' in page and "trust_source" not in page
+
+
+def test_what_lies_beside_a_trusted_copy_does_not_run(tmp_path: Path, log: Path) -> None:
+    optional = "try:\n    {}\nexcept ImportError:\n    pass\n"
+    static = exported(tmp_path / "static", text=SOURCE + optional.format("import not_installed")).directory
+    late = "__import__('importlib').import_module('not_installed')"
+    dynamic = exported(tmp_path / "dynamic", text=SOURCE + optional.format(late)).directory
+    for directory in (static, dynamic):
+        log.unlink(missing_ok=True)
+        (directory / "not_installed.py").write_text("raise SystemExit('ran a file that is no part of the package')\n")
+        builder = read_json(directory / "architecture.json")
+        builder["builder"]["source_sha256"] = Source.find(str(directory / "generator.py")).sha256  # as its author would have it
+        write_json(directory / "architecture.json", builder)
+        manifest = read_json(directory / "manifest.json")
+        manifest["files"]["architecture.json"] = sha256_file(directory / "architecture.json")
+        write_json(directory / "manifest.json", manifest)
+    (refused,) = load(static, {"trust_source": True})
+    assert "generator.py would import not_installed.py from beside it, which is no part of the package did not run" in refused
+    assert load(dynamic, {"trust_source": True}) == ["[1, 3, 12, 16] ran"]
