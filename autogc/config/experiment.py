@@ -71,6 +71,14 @@ class LossWeights(Section):
     # Modules of the generator whose outputs are distilled through learned 1x1 maps.
     distillation_layers: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _weighed(self) -> LossWeights:
+        if self.perceptual is None and self.perceptual_weight:
+            raise ValueError("perceptual_weight has no effect without perceptual, the network that it weighs")
+        if self.perceptual is not None and "perceptual_weight" not in self.model_fields_set:
+            raise ValueError("perceptual has no effect without perceptual_weight, which is 0 where nothing is said")
+        return self
+
 
 class TeacherConfig(Optimization):
     # A generator (and, with ``discriminator_checkpoint``, a discriminator) trained elsewhere: no teacher training then.

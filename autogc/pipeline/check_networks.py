@@ -9,7 +9,7 @@ from autogc.config.experiment import Experiment, LossWeights
 from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.models import Verdict, as_verdict
-from autogc.training.stage import example_input
+from autogc.training.stage import critic_size, example_input
 from autogc.training.tasks import Task, task_of
 
 
@@ -53,9 +53,10 @@ def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module
 
 
 def _critic_problems(experiment: Experiment, data: Dataset, discriminator: nn.Module, task: Task) -> list[str]:
-    name, size = experiment.discriminator.name, f"images of {data.height} x {data.width}"
+    height, width = critic_size(data)
+    name, size = experiment.discriminator.name, f"images of {height} x {width}"
     try:
-        found = as_verdict(discriminator.eval()(torch.zeros(1, task.teacher.critic_channels(data), data.height, data.width)))
+        found = as_verdict(discriminator.eval()(torch.zeros(1, task.teacher.critic_channels(data), height, width)))
     except (RuntimeError, ValueError) as error:
         return [f"discriminator {name!r} does not run on {size}: {error}"]
     finally:

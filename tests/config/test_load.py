@@ -151,3 +151,10 @@ def test_what_may_change_keeps_the_fingerprint(file: Path, override: str) -> Non
 @pytest.mark.parametrize("override", ["seed=1", "teacher.steps=11", "search.constraints.macs=1", "losses.reconstruction_weight=10"])
 def test_what_makes_another_experiment_changes_the_fingerprint(file: Path, override: str) -> None:
     assert fingerprint(load_experiment(file)) != fingerprint(load_experiment(file, overrides=(override,)))
+
+
+def test_a_perceptual_term_has_a_network_and_a_weight(file: Path) -> None:
+    network = "losses.perceptual={name: vgg19, args: {weights: vgg19.pth}}"
+    assert "perceptual_weight" in problems(file, overrides=("losses.perceptual_weight=10",))[0]
+    assert "perceptual_weight" in problems(file, overrides=(network,))[0]
+    assert load_experiment(file, overrides=(network, "losses.perceptual_weight=0")).losses.perceptual is not None

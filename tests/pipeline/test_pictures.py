@@ -15,6 +15,7 @@ from autogc.data.inputs import DomainInput, InputKind, NoiseInput, PictureInput
 from autogc.data.samples import DecodedList
 from autogc.pipeline import pictures
 from autogc.pipeline.baseline import enlargement, measured_baseline
+from autogc.pipeline.stages import export
 from autogc.tracking import SubnetRow
 
 BYTES = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 24)).astype(np.uint8)
@@ -108,3 +109,12 @@ def test_bicubic_enlargement_is_scored_once_where_there_is_something_to_enlarge(
     assert asked == ["test"]
     run.data = unpaired()
     assert measured_baseline(run) is None and enlargement(domains()) is None
+
+
+def test_a_package_is_verified_on_pictures_of_different_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(export, "verify_package", lambda directory, images, **given: seen.append(images))
+    experiment = SimpleNamespace(generator=SimpleNamespace(source=None))
+    run: Any = SimpleNamespace(data=super_resolution(), supernet=Twice(), device=torch.device("cpu"), experiment=experiment)
+    export._verify(run, tmp_path)
+    assert tuple(seen[0].shape) == (1, 3, 8, 12)

@@ -1,20 +1,24 @@
 """Each task's step against the same written out in PyTorch."""
 
+from itertools import islice
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from tiny_tasks import make_task_experiment, super_resolution
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autogc.config.experiment import LossWeights, Optimization
-from autogc.data import Batch
+from autogc.data import Batch, training_batches
 from autogc.data.inputs import with_domains
 from autogc.errors import ConfigError
 from autogc.models import Verdict
 from autogc.training.engine import Engine
 from autogc.training.randomness import seeded
+from autogc.training.stage import build_data, build_discriminator
 from autogc.training.tasks import TASKS, Objective, task_of
 from autogc.training.tasks.multi_domain import MultiDomainObjective
 from autogc.training.tasks.pool import add_pool, draw
@@ -217,3 +221,27 @@ def test_every_kind_of_dataset_has_a_task(kind: str) -> None:
 def test_a_smaller_input_is_super_resolution() -> None:
     data: Any = SimpleNamespace(kind="paired", input_shape=(3, 8, 8), target_shape=(3, 32, 32))
     assert task_of(SimpleNamespace(task=None, data=None), data) is TASKS["super_resolution"]  # type: ignore[arg-type]
+
+
+def test_pairs_of_one_size_are_asked_for_by_name() -> None:
+    data: Any = SimpleNamespace(kind="paired", input_shape=(3, 8, 8), target_shape=(3, 32, 32))
+    experiment: Any = SimpleNamespace(task="paired", data=SimpleNamespace(name="x"))
+    with pytest.raises(ConfigError, match="use super_resolution"):
+        task_of(experiment, data)
+
+
+def test_features_are_matched_only_where_the_real_picture_is_the_generated_ones() -> None:
+    assert {name for name, task in TASKS.items() if "feature_matching_weight" in task.teacher.losses | task.student.losses} == {
+        "paired",
+        "super_resolution",
+    }
+
+
+def test_the_critic_is_built_for_what_training_shows_it(tmp_path: Path) -> None:
+    given = super_resolution(tmp_path)
+    given["data"]["args"] |= {"height": 64, "width": 96}
+    given["discriminator"] = {"name": "srgan", "args": {"base_channels": 4, "head": "dense"}}
+    experiment = make_task_experiment("unpaired", tmp_path / "other", **given)
+    data = build_data(experiment)
+    (batch,) = islice(training_batches(data.train, 2, 0), 1)
+    assert build_discriminator(experiment, data)(batch.target).shape == (2, 1)
