@@ -13,8 +13,13 @@ from tiny_layouts import lay_out
 
 from autogc.config.experiment import Optimization
 from autogc.config.load import load_experiment
+from autogc.cost import CostModel
 from autogc.pipeline import check, make_plan
 from autogc.pipeline.check_components import problems_of_parts
+from autogc.supernet.candidate import Candidate
+from autogc.supernet.space import Space
+from autogc.supernet.supernet import Supernet
+from autogc.training.stage import build_data, build_generator, example_input
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "search_spaces").glob("*.yaml"))}
@@ -173,7 +178,41 @@ PUBLISHED = {
     "cityscapes_pix2pix": (RESNET[0] + 17 * 64 * 49, RESNET[1] + 17 * 64 * 49 * 256 * 256),
     "edges2shoes_unet": (54_413_955, 18_140_364_800),  # table 7: 54.4 M, 18.1 G
     "cityscapes_gaugan": (93_048_003, 281_276_612_608),  # table 1: 93.0 M, 281 G
+    "coco_gaugan": (97_480_899, 191_140_069_376),  # no paper's at hand
 }
+
+
+# Pictures so many times smaller in each direction: a convolution's multiplications are then fewer by the square of that, exactly.
+SMALLER = {
+    "edges2shoes_pix2pix": 8,
+    "map2aerial_pix2pix": 8,
+    "cityscapes_pix2pix": 8,
+    "horse2zebra_cyclegan": 8,
+    "cityscapes_gaugan": 4,
+    "coco_gaugan": 8,
+}
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_costs_are_the_papers_and_limits_can_be_met(name: str, tmp_path: Path) -> None:
+    """The whole network on small pictures; ``storage_bytes`` is the same at every size."""
+    written = load_experiment(FILES[name])
+    args, area = written.data.args, SMALLER[name] ** 2
+    sizes = small(args["height"] // SMALLER[name], args["width"] // SMALLER[name], load="load_height" in args)
+    experiment = load_experiment(FILES[name], overrides=[*lay_out(written, tmp_path), *sizes])
+    data = build_data(experiment)
+    supernet = Supernet.convert(
+        build_generator(experiment, data),
+        example_input(data),
+        decompose=experiment.supernet.decompose,
+        importance="position",
+        verify=False,
+    )
+    costs = CostModel(supernet, Space.build(experiment.space, supernet))
+    teacher = costs.costs(Candidate({}))
+    assert (teacher["params"], teacher["macs_published"] * area) == PUBLISHED[name]
+    limits = {cost: limit / (area if cost.startswith("macs") else 1) for cost, limit in experiment.search.constraints.items()}
+    assert costs.feasible_share(limits) > 1e-3
 
 
 @pytest.mark.slow
