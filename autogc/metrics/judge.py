@@ -49,7 +49,7 @@ class Judge:
         self.seed = seed
         self.directory = directory
         self._setting = Setting(pixels=pixels, classes=len(data.class_names), ignore_index=data.ignore_index)
-        self._offers = networks.offers(data)
+        self._offers = networks.offers(data, pixels)
         self._hashes = networks.hashes()
         self._real: dict[str, RealImages] = {}
         self.to(device)
@@ -113,7 +113,9 @@ class Judge:
         if "features" in needs:
             setting = replace(setting, reference=self.real_images(split, images=images).reference)
         running = [METRICS[name](setting) for name in wanted]
-        with torch.inference_mode():
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.inference_mode(), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seed)  # a generator that draws noise draws the same whatever was scored before
             for batch in split.batches(batch_size, limit=self._count(split, images)):
                 pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
                 target = batch.target.to(self.device) if "pairs" in needs else None

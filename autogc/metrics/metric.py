@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # features: of a feature network, and those of the real pictures. probabilities: of a feature network that tells classes apart.
 # segmentation: of a segmenter, beside true labels. pairs: the real picture that each generated one should be.
-Need = Literal["features", "probabilities", "segmentation", "pairs"]
+Need = Literal["features", "probabilities", "segmentation", "pairs", "windows"]
 # Which of an experiment's networks answers a need; a need without one is answered by the data.
 ROLES: Mapping[Need, str] = {"features": "feature_network", "probabilities": "feature_network", "segmentation": "segmenter"}
 # How a user gets what is missing.
@@ -25,7 +25,10 @@ REMEDIES: Mapping[Need, str] = {
     "probabilities": "needs a scores.feature_network that tells classes apart, such as lenet_mnist or dataset_classifier",
     "segmentation": "needs scores.segmenter, which is null (or auto, on a dataset without labels)",
     "pairs": "needs a real picture for each generated one, which this kind of dataset does not have",
+    "windows": "needs pictures of at least 11 pixels a side inside of scores.pixels.border",
 }
+# The side of the windows that structure is compared in.
+WINDOW = 11
 
 
 @dataclass(frozen=True)

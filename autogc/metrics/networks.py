@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from autogc.config.experiment import Component, ScoresConfig
+from autogc.config.experiment import Component, PixelsConfig, ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError
-from autogc.metrics.metric import Need
+from autogc.metrics.metric import WINDOW, Need
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork, Trainable
 from autogc.progress import Progress
 
@@ -51,13 +51,14 @@ class Networks:
     def distinct(self) -> tuple[JudgeNetwork, ...]:
         return tuple(self.roles.values())
 
-    def offers(self, data: Dataset) -> frozenset[Need]:
-        """Return what metrics can have of these networks and of the dataset."""
+    def offers(self, data: Dataset, pixels: PixelsConfig) -> frozenset[Need]:
+        """Return what metrics can have of these networks and of the dataset, compared as ``pixels`` says."""
         there: dict[Need, bool] = {
             "features": self.features is not None,
             "probabilities": self.features is not None and self.features.classifies,
             "segmentation": self.segmenter is not None,
             "pairs": data.kind == "paired",
+            "windows": min(data.height, data.width) - 2 * pixels.border >= WINDOW,
         }
         return frozenset(need for need, present in there.items() if present)
 

@@ -8,6 +8,9 @@ from autogc.config.experiment import PixelsConfig
 from autogc.metrics.metric import Metric, Observation, Setting
 from autogc.metrics.pixels import PEAK, compared, described
 
+# What an exactly equal picture counts as in a mean, in dB: infinity would drown all others.
+CAP = 100.0
+
 
 def psnr(pictures: Tensor, target: Tensor, config: PixelsConfig | None = None) -> Tensor:
     """Return the PSNR of each picture (N, C, H, W) in [-1, 1] against its target, float64 (N,) in dB, higher is better.
@@ -19,7 +22,7 @@ def psnr(pictures: Tensor, target: Tensor, config: PixelsConfig | None = None) -
 
 
 class Psnr(Metric):
-    """The mean over pictures of their PSNR, whatever their sizes."""
+    """The mean over pictures of their PSNR, whatever their sizes; one of over 100 dB counts as that."""
 
     name = "psnr"
     title = "PSNR"
@@ -35,7 +38,7 @@ class Psnr(Metric):
 
     def add(self, seen: Observation) -> None:
         assert seen.target is not None
-        self._found += psnr(seen.pictures, seen.target, self.setting.pixels).tolist()
+        self._found += psnr(seen.pictures, seen.target, self.setting.pixels).clamp(max=CAP).tolist()
 
     def value(self) -> float:
         return sum(self._found) / len(self._found)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from autogc.config.experiment import PixelsConfig
-from autogc.metrics.metric import Metric, Observation, Setting
+from autogc.metrics.metric import WINDOW, Metric, Observation, Setting
 from autogc.metrics.pixels import PEAK, compared, described
 
-WINDOW, DEVIATION = 11, 1.5
+DEVIATION = 1.5
 C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 
 
@@ -52,7 +52,7 @@ class Ssim(Metric):
     title = "SSIM"
     meaning = "structural similarity with the real pictures (window 11 x 11, sigma 1.5), the mean over pictures, higher is better"
     higher_is_better = True
-    needs = frozenset({"pairs"})
+    needs = frozenset({"pairs", "windows"})
     digits = 4
 
     def __init__(self, setting: Setting) -> None:

@@ -86,7 +86,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
 def score_problems(experiment: Experiment, data: Dataset) -> list[str]:
     """Return what is wrong with the networks that judge, and which objectives this data and these networks can't score."""
     try:
-        offers = Networks.build(experiment.scores, data, seed=experiment.seed).offers(data)
+        offers = Networks.build(experiment.scores, data, seed=experiment.seed).offers(data, experiment.scores.pixels)
     except ConfigError as error:
         return error.problems
     except (ArithmeticError, RuntimeError, TypeError) as error:

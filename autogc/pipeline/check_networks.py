@@ -24,7 +24,9 @@ def task_problems(experiment: Experiment, data: Dataset) -> list[str]:
     given = [
         name for name in experiment.losses.model_fields_set if name not in used and getattr(experiment.losses, name) != getattr(usual, name)
     ]
-    return [f"losses.{name} has no effect on the task of this dataset ({data.kind}): leave it out" for name in sorted(given)]
+    return _small_batches(experiment, data) + [
+        f"losses.{name} has no effect on the task of this dataset ({data.kind}): leave it out" for name in sorted(given)
+    ]
 
 
 def input_problems(experiment: Experiment, data: Dataset) -> list[str]:
@@ -34,6 +36,20 @@ def input_problems(experiment: Experiment, data: Dataset) -> list[str]:
         return []
     found = ", ".join(map(str, data.input_shape))
     return [f"generator.input_shape is {list(said)}, but the dataset {experiment.data.name!r} gives [{found}] (C, H, W); leave it out"]
+
+
+def _small_batches(experiment: Experiment, data: Dataset) -> list[str]:
+    """Domains to become are those of other pictures of the same part of a batch: there must be others."""
+    found = []
+    for stage in ("teacher", "supernet", "finetune") if data.kind == "domains" else ():
+        config = getattr(experiment, stage)
+        parts = experiment.workers * int(config.deepspeed.get("gradient_accumulation_steps", 1))
+        if config.batch_size // parts < 2:
+            found.append(
+                f"{stage}.batch_size: {config.batch_size} over {parts} workers and accumulated passes leaves one picture at a time, which "
+                f"could only be asked to become what it is: at least {2 * parts}"
+            )
+    return found
 
 
 def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:

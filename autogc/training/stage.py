@@ -15,7 +15,7 @@ from autogc import __version__
 from autogc.config.experiment import Experiment, Optimization
 from autogc.data import Dataset, open_data
 from autogc.errors import RunDirectoryError
-from autogc.files import read_json, sha256_json, write_json
+from autogc.files import read_json, sha256_file, sha256_json, write_json
 from autogc.models import DISCRIMINATORS, build_generator_component
 from autogc.progress import Progress
 from autogc.training.loop import Loop, Outcome
@@ -79,9 +79,18 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
             "data": data.fingerprint,
             "inputs": inputs,
         }
+        | _measured_with(experiment)
         | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator", "losses")}
         | {"generator": experiment.generator.identity}
     )
+
+
+def _measured_with(experiment: Experiment) -> dict[str, Any]:
+    """Return the content of the files that the perceptual term's network is made of, where there are any."""
+    perceptual = experiment.losses.perceptual
+    args = {} if perceptual is None else perceptual.args
+    hashes = {key: sha256_file(value) for key, value in args.items() if isinstance(value, str) and Path(value).is_file()}
+    return {"perceptual_files": hashes} if hashes else {}
 
 
 def is_done(directory: Path, expected: str, progress: Progress) -> bool:

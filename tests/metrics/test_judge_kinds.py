@@ -90,6 +90,31 @@ def test_pairs_of_different_sizes(tmp_path: Path) -> None:
     assert "Y of BT.601" in judge.provenance(data.validation)["protocols"]["psnr"]
 
 
+def test_pictures_that_ssim_does_not_fit_are_not_offered_it(tmp_path: Path) -> None:
+    data = kinds.super_resolution()
+    border = (min(data.height, data.width) - 10) // 2
+    assert judge_of(data, tmp_path, feature_network=None, pixels=PixelsConfig(border=border)).metrics == ("psnr",)
+
+
+def test_an_exactly_equal_picture_does_not_drown_the_mean(tmp_path: Path) -> None:
+    data = kinds.super_resolution()
+    judge = judge_of(data, tmp_path, feature_network=None)
+    targets = iter([batch.target for batch in data.test.batches(16)])
+    assert judge.score(lambda inputs: next(targets), data.test)["psnr"] == 100.0
+
+
+def test_a_generator_that_draws_noise_scores_the_same_whatever_came_before(tmp_path: Path) -> None:
+    data = kinds.super_resolution()
+    judge = judge_of(data, tmp_path, feature_network=None)
+
+    def noisy(inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.repeat_interleave(2, 2).repeat_interleave(2, 3) + 0.1 * torch.randn(1)
+
+    first = judge.score(noisy, data.validation)
+    torch.randn(7)
+    assert judge.score(noisy, data.validation) == first
+
+
 def test_no_network_at_all(tmp_path: Path) -> None:
     data = kinds.super_resolution()
     judge = judge_of(data, tmp_path, feature_network=None)

@@ -16,6 +16,7 @@ from autogc.data import Batch, training_batches
 from autogc.data.inputs import with_domains
 from autogc.errors import ConfigError
 from autogc.models import Verdict
+from autogc.pipeline.check_networks import task_problems
 from autogc.training.engine import Engine
 from autogc.training.randomness import seeded
 from autogc.training.stage import build_data, build_discriminator
@@ -216,6 +217,19 @@ def test_every_kind_of_dataset_has_a_task(kind: str) -> None:
     experiment.task = next(name for name, task in TASKS.items() if task.kind != kind)
     with pytest.raises(ConfigError, match="needs a dataset of kind"):
         task_of(experiment, data)
+
+
+def test_a_part_of_one_picture_has_no_other_domains_to_ask_for() -> None:
+    stage: Any = Optimization(steps=1, batch_size=4, deepspeed={"gradient_accumulation_steps": 2})
+    data: Any = SimpleNamespace(kind="domains", input_shape=(3, 8, 8), target_shape=(3, 8, 8))
+    experiment: Any = SimpleNamespace(
+        task=None, losses=LossWeights(), workers=1, teacher=stage, supernet=stage, finetune=stage, data=SimpleNamespace(name="x")
+    )
+    assert task_problems(experiment, data) == []
+    experiment.workers = 2
+    assert [problem.split(":")[0] for problem in task_problems(experiment, data)] == [
+        f"{name}.batch_size" for name in ("teacher", "supernet", "finetune")
+    ]
 
 
 def test_a_smaller_input_is_super_resolution() -> None:
