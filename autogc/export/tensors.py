@@ -48,7 +48,9 @@ def assign(module: nn.Module, tensors: Mapping[str, Tensor], *, shared: Mapping[
     if problems:
         raise CheckpointError(f"{where}: {'; '.join(problems)}")
     for name, tensor in tensors.items():
-        _set(module, name, tensor)
+        # A copy lies at an address of torch's choice. Where a file left it, matrix products may round otherwise than the supernet's, and
+        # quantised activations make steps of what was a last bit.
+        _set(module, name, tensor.clone())
     for alias, name in shared.items():
         parent, _, leaf = name.rpartition(".")
         _set(module, alias, getattr(module.get_submodule(parent), leaf))

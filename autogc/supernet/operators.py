@@ -86,13 +86,15 @@ class ElasticConv2d(nn.Conv2d):
         """Set the separable operator to the closest one in the least-squares sense: rank one for each input channel.
 
         A separable kernel is ``pointwise[o, i] * depthwise[i]``, so for every input channel the best is the first
-        singular pair of the ``out_channels x k^2`` matrix of its kernels.
+        singular pair of the ``out_channels x k^2`` matrix of its kernels, told by the ``k^2 x k^2`` matrix of their products.
         """
         kernels = self.weight.detach().transpose(0, 1).flatten(2).double()
-        left, values, right = torch.linalg.svd(kernels, full_matrices=False)
-        scale = values[:, :1].sqrt()
-        self.depthwise.weight.copy_((right[:, 0] * scale).reshape(self.depthwise.weight.shape))
-        self.pointwise.weight.copy_((left[:, :, 0] * scale).T[:, :, None, None])
+        squares, vectors = torch.linalg.eigh(kernels.transpose(1, 2) @ kernels)
+        right = vectors[:, :, -1]
+        scale = squares[:, -1:].clamp(min=0).pow(0.25)
+        left = (kernels @ right[:, :, None])[:, :, 0]  # times the singular value, the square of the scale
+        self.depthwise.weight.copy_((right * scale).reshape(self.depthwise.weight.shape))
+        self.pointwise.weight.copy_((left / scale.clamp(min=torch.finfo(scale.dtype).tiny)).T[:, :, None, None])
         if self.bias is not None:
             assert self.depthwise.bias is not None and self.pointwise.bias is not None
             self.depthwise.bias.zero_()
