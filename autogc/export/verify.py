@@ -28,7 +28,7 @@ def verify_package(
     MACs must equal fvcore's count, parameters the module's own, ``storage_bytes`` the size of ``packed.safetensors``, exactly;
     packed and plain weights must be the same bits; with ``supernet``, the images for ``example`` (N, C, H, W) at most 1e-5 apart
     from those of its subnet with the package's running statistics. Both run on the example's device, where the supernet must be. MACs
-    are those of one image: the first of ``example``. ``source`` as for ``load_package``.
+    are those of one input of the package's own shape; ``example`` may be of another size. ``source`` as for ``load_package``.
 
     Raises CheckpointError with every mismatch.
     """
@@ -38,7 +38,7 @@ def verify_package(
     plain = named_tensors(module)
     unpacked = unpack_weights(directory)
     counted = {
-        "macs": fvcore_macs(module, example[:1].cpu()),
+        "macs": fvcore_macs(module, torch.zeros(package.input_shape)),
         "params": sum(parameter.numel() for parameter in module.parameters()),
         "storage_bytes": packed.stat().st_size,
     }

@@ -179,6 +179,12 @@ def test_verification_finds_a_wrong_cost_and_a_wrong_picture(package: Package, s
         verify_package(other.directory, EXAMPLE, supernet=supernet)
 
 
+def test_verification_counts_at_the_packages_own_shape_whatever_pictures_it_is_shown(package: Package, supernet: Supernet) -> None:
+    larger = torch.nn.functional.interpolate(EXAMPLE, scale_factor=2)
+    report = verify_package(package.directory, larger, supernet=supernet)
+    assert report["macs"] == package.costs["macs"] and report["largest_difference"] <= 1e-5
+
+
 def test_a_package_has_the_statistics_that_it_was_given(
     supernet: Supernet, space: Space, norm: str, exported: Callable[..., Package]
 ) -> None:
