@@ -42,7 +42,7 @@ def test_the_whole_job(task: str, tmp_path: Path) -> None:
         report = run_stages(run)
         assert report is not None
         names = [row.name for row in report.rows]
-        assert len(run.evaluations) == 3 and {one.state for one in run.evaluations} == {"complete"}
+        assert len(run.evaluations) == min(3, run.space.size) and {one.state for one in run.evaluations} == {"complete"}
     assert ("bicubic" in " ".join(names)) == (task == "super_resolution")
     for row in report.rows:
         if row.name in ("teacher", "chosen, from the supernet", "chosen, fine-tuned"):
