@@ -13,6 +13,7 @@ from autogc.errors import ConversionError, nearest
 from autogc.supernet.groups import Discovery
 from autogc.supernet.importance import class_importance, criterion
 from autogc.supernet.parametrizations import detach_computed, fold
+from autogc.supernet.statistics import statistics_of
 
 
 def plain_copy(generator: nn.Module, watch: Sequence[str]) -> tuple[nn.Module, tuple[str, ...]]:
@@ -71,3 +72,19 @@ def check_unchanged(generator: nn.Module, module: nn.Module, example_input: Tens
             f"ordering the channels by importance changed the generator's output by {difference:.2e}: "
             "a channel group was discovered wrongly; set supernet.importance to 'position' and report this generator"
         )
+
+
+def own_statistics(module: nn.Module, example_input: Tensor) -> tuple[str, ...]:
+    """Return the buffers that training changes and that are no batch or instance norm's: nothing recalibrates them for a subnet."""
+    calibrated = set(statistics_of(module))
+    others = [name for name, buffer in module.named_buffers() if buffer.is_floating_point() and name not in calibrated]
+    if not others:
+        return ()
+    trial = copy.deepcopy(module).train()
+    before = {name: buffer.clone() for name, buffer in trial.named_buffers()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            trial(torch.cat([example_input, -example_input]))
+    except Exception:  # what a forward pass in training refuses, training will tell
+        return ()
+    return tuple(name for name, buffer in trial.named_buffers() if name in others and not torch.equal(buffer, before[name]))

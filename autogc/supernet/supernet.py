@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from autogc.compression import DIMENSIONS, ChannelDimension, FormatDimension, MaskDimension, compress
 from autogc.errors import CandidateError, nearest
 from autogc.supernet.candidate import Candidate, Value
-from autogc.supernet.conversion import check_unchanged, order_channels, plain_copy
+from autogc.supernet.conversion import check_unchanged, order_channels, own_statistics, plain_copy
 from autogc.supernet.discover import discover
 from autogc.supernet.functional import call, second_names
 from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
@@ -101,6 +101,9 @@ class Supernet(nn.Module):
             "operator": {name: reason for name, reason in convolutions.items() if reason is not None},
             "weight format": dict(layers.fixed),
             "activation bits": dict(layers.unread),
+            "statistics": dict.fromkeys(
+                own_statistics(module, example_input), "only those of torch's own norm layers are taken anew for a subnet"
+            ),
             "parametrization": dict.fromkeys(folded, "it was computed before each use, and is a plain weight now"),
         }
         could = tuple(name for name, reason in convolutions.items() if reason is None)

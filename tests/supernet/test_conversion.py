@@ -197,6 +197,27 @@ def test_rows_that_are_channels_count_with_them() -> None:
     assert CostModel(supernet).costs(half)["macs"] == fvcore_macs(supernet.extract(half), X)
 
 
+class Averaging(Plain):
+    """Keeps a running mean of its own, and a constant beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(16))
+        self.register_buffer("scale", torch.full((16,), 0.5))
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.a(x)
+        if self.training:
+            self.mean.lerp_(y.mean((0, 2, 3)).detach(), 0.1)
+        return self.c(self.b((y - self.mean[:, None, None]) * self.scale[:, None, None]))
+
+
+def test_statistics_that_nothing_calibrates_are_told() -> None:
+    supernet = Supernet.convert(Averaging().eval(), X)
+    assert list(supernet.fixed["statistics"]) == ["mean"] and not supernet.has_statistics
+    assert not supernet.module.training and not supernet.module.get_buffer("mean").any()
+
+
 class Branches(Plain):
     def forward(self, x: Tensor) -> Any:
         y = self.a(x)
