@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INK, SOFT, MUTED, GRID, FRONT, TEACHER = "#1f2933", "#52606d", "#9aa5b1", "#e4e7eb", "#0b6e99", "#c2410c"
 COLOURS = "viridis"
+PAPER = "rgba(255,255,255,0.9)"
 LABELLED_MEMBERS = 12  # more names than this cover each other in a still figure
 
 
@@ -65,6 +66,8 @@ def front_figure(
             hovertext=[_hover(evaluation) for evaluation in group],
             hovertemplate="%{hovertext}<extra></extra>",
         )
+    # The teacher is costly and good: the legend goes to the corner of what is costly and bad.
+    upwards = QUANTITIES[series.y].higher_is_better
     if series.teacher_drawn:
         figure.add_scatter(
             x=[series.teacher[series.x] / series.divisor(series.x)],
@@ -78,7 +81,7 @@ def front_figure(
     figure.update_layout(
         template="plotly_white",
         title={"text": series.title, "subtitle": {"text": "<br>".join([series.subtitle, *_lines(escape(series.judges))])}},
-        legend={"y": 1.0, "yanchor": "top", "x": 1.0, "xanchor": "right", "bgcolor": "rgba(255,255,255,0.9)"},
+        legend={"y": 0.0 if upwards else 1.0, "yanchor": "bottom" if upwards else "top", "x": 1.0, "xanchor": "right", "bgcolor": PAPER},
         hoverlabel={"align": "left", "bgcolor": "white", "font": {"family": "monospace", "size": 11, "color": INK}},
         margin={"l": 80, "r": 30, "t": 130, "b": 70},
         font={"color": INK},
@@ -129,7 +132,7 @@ def front_png(
             name = evaluation.candidate.hash[:6]
             axes.annotate(name, (x, y), xytext=(5, 6), textcoords="offset points", fontsize=7.5, color=SOFT, family="monospace")
     _dress(axes, title=series.title, subtitle=series.subtitle, x=series.axis(series.x), y=series.axis(series.y))
-    axes.legend(loc="upper right", framealpha=0.9, edgecolor=GRID, fontsize=9)
+    axes.legend(loc="lower right" if QUANTITIES[series.y].higher_is_better else "upper right", framealpha=0.9, edgecolor=GRID, fontsize=9)
     axes.text(0, -0.13, "\n".join(_lines(series.judges)), transform=axes.transAxes, fontsize=7, color=SOFT, va="top")
     _save(figure, path)
 

@@ -27,6 +27,11 @@ def test_the_front_is_drawn_in_the_units_of_its_axes(evaluations):
     assert drawn["front"].name == "front (3)"
 
 
+@pytest.mark.parametrize(("objective", "anchor"), [("fid", "top"), ("miou", "bottom")])
+def test_the_legend_keeps_out_of_the_teachers_corner(evaluations, objective, anchor):
+    assert front_figure(evaluations, (objective, "macs")).layout.legend.yanchor == anchor
+
+
 def test_failed_infinite_and_over_a_constraint_are_not_drawn(evaluations):
     drawn = traces(front_figure(evaluations, ("fid", "macs"), constraints={"macs": 2.5e9}))
     assert sorted([*drawn["front"].x, *drawn["evaluated"].x]) == [1.0, 2.0]
