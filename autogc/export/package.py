@@ -128,6 +128,7 @@ def write_like(
     ``costs`` replace those of the package that were measured again (latency); counted costs can't differ. The parent's hash is recorded.
     Raises CheckpointError when ``module`` has other tensors than the package's.
     """
+    kept = {name: package.manifest[name] for name in ("input_shape", "experiment")}
     return _write(
         Path(directory),
         module,
@@ -137,7 +138,7 @@ def write_like(
         costs={**package.costs, **(costs or {})},
         scores=scores,
         provenance=provenance,
-        manifest={**_kept(package.manifest), "parent": {"candidate": package.candidate.hash, "manifest_sha256": package.hash}},
+        manifest={**kept, "parent": {"candidate": package.candidate.hash, "manifest_sha256": package.hash}},
         source=package.source,
         copied=None if package.source is None else package.directory / COPY,
     )
@@ -290,10 +291,6 @@ def _values_by_tensor(supernet: Supernet, candidate: Candidate, module: nn.Modul
             if values:
                 found[inside + name.removeprefix(layer)] = values
     return found
-
-
-def _kept(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: manifest[name] for name in ("input_shape", "experiment")}
 
 
 def _difference(found: Sequence[Entry], expected: Sequence[Entry]) -> str:
