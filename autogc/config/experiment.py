@@ -177,6 +177,8 @@ class ScoresConfig(Section):
     feature_network: Component | None = Component(name="auto")
     segmenter: Component | None = Component(name="auto")
     pixels: PixelsConfig = PixelsConfig()
+    # Resamples of the generated pictures for an interval around every score; 0 for none, a few hundred for one to print.
+    bootstrap: Annotated[int, Field(ge=0)] = 0
     latency: LatencyConfig = LatencyConfig()
 
 

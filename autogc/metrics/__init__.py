@@ -1,10 +1,10 @@
 """Scores: the metrics, the networks that they are taken with, and the judge that gives them."""
 
-from autogc.metrics import dataset_classifier, dataset_rotations, dataset_segmenter, espnet, lenet
+from autogc.metrics import judge_networks
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.fid import Reference, frechet_distance, frechet_distance_from_samples, mean_and_covariance
 from autogc.metrics.inception_score import inception_score
-from autogc.metrics.judge import Judge
+from autogc.metrics.judge import Assessment, Judge
 from autogc.metrics.miou import class_iou, confusion_matrix, mean_iou
 from autogc.metrics.networks import problems_of
 from autogc.metrics.psnr import psnr
@@ -15,20 +15,17 @@ __all__ = [
     "FEATURE_NETWORKS",
     "METRICS",
     "SEGMENTERS",
+    "Assessment",
     "Judge",
     "JudgeNetwork",
     "Reference",
     "class_iou",
     "confusion_matrix",
-    "dataset_classifier",
-    "dataset_rotations",
-    "dataset_segmenter",
-    "espnet",
     "frechet_distance",
     "frechet_distance_from_samples",
     "inception_score",
+    "judge_networks",
     "lacking",
-    "lenet",
     "mean_and_covariance",
     "mean_iou",
     "problems_of",

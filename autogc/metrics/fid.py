@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from autogc.errors import MetricError
-from autogc.metrics.metric import Metric, Observation, Setting
+from autogc.metrics.metric import Metric, Observation
 
 
 def frechet_distance(mu1: Tensor, sigma1: Tensor, mu2: Tensor, sigma2: Tensor, *, root1: Tensor | None = None) -> float:
@@ -94,18 +94,15 @@ class Fid(Metric):
     meaning = "Fréchet distance between generated and real images, lower is better; only comparable with scores of the same feature network"
     higher_is_better = False
     needs = frozenset({"features"})
+    least = 2
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self._found: list[Tensor] = []
-
-    def add(self, seen: Observation) -> None:
+    def observe(self, seen: Observation) -> Tensor:
         assert seen.features is not None
-        self._found.append(seen.features)
+        return seen.features
 
-    def value(self) -> float:
+    def score(self, kept: Tensor) -> float:
         assert self.setting.reference is not None
-        return self.setting.reference.distance(torch.cat(self._found))
+        return self.setting.reference.distance(kept)
 
 
 def _distance(mu1: Tensor, mu2: Tensor, traces: Tensor, root_trace: Tensor) -> float:

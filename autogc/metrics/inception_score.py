@@ -39,16 +39,12 @@ class InceptionScore(Metric):
     digits = 3
     on_real = True
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self._found: list[Tensor] = []
-
-    def add(self, seen: Observation) -> None:
+    def observe(self, seen: Observation) -> Tensor:
         assert seen.probabilities is not None
-        self._found.append(seen.probabilities)
+        return seen.probabilities
 
-    def value(self) -> float:
-        return inception_score(torch.cat(self._found))
+    def score(self, kept: Tensor) -> float:
+        return inception_score(kept)
 
     @classmethod
     def protocol(cls, setting: Setting) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from autogc.config.experiment import PixelsConfig, ScoresConfig
+from autogc.config.experiment import ScoresConfig
 from autogc.data import Dataset, Split
 from autogc.errors import MetricError
 from autogc.files import sha256_json
-from autogc.metrics import storage
+from autogc.metrics import bootstrap, storage
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.fid import Reference
 from autogc.metrics.metric import Metric, Need, Observation, Setting
@@ -38,18 +38,29 @@ class RealImages:
     reference_hash: str
 
 
+@dataclass(frozen=True)
+class Assessment:
+    """What a judge found: ``scores`` by metric; ``intervals`` (lower, upper) around those, where resamples were asked for; ``details`` by
+    metric, what a score is made of, such as the IoU of each class."""
+
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    details: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
 class Judge:
     """Scores generators. It pickles with its networks and the reference statistics that it has, and needs no files then."""
 
     def __init__(
-        self, networks: Networks, *, data: Dataset, pixels: PixelsConfig, seed: int, device: torch.device, directory: Path | None
+        self, networks: Networks, *, scores: ScoresConfig, data: Dataset, seed: int, device: torch.device, directory: Path | None
     ) -> None:
         self.networks = networks
         self.device = device
         self.seed = seed
         self.directory = directory
-        self._setting = Setting(pixels=pixels, classes=len(data.class_names), ignore_index=data.ignore_index)
-        self._offers = networks.offers(data, pixels)
+        self.resamples = scores.bootstrap
+        self._setting = Setting(pixels=scores.pixels, class_names=data.class_names, ignore_index=data.ignore_index, seed=seed)
+        self._offers = networks.offers(data, scores.pixels)
         self._hashes = networks.hashes()
         self._real: dict[str, RealImages] = {}
         self.to(device)
@@ -78,7 +89,7 @@ class Judge:
         else:
             networks.fit(data, seed=seed, device=device, progress=progress or Silent())
             storage.write(directory, networks, settings=settings)
-        return cls(networks, data=data, pixels=scores.pixels, seed=seed, device=device, directory=directory)
+        return cls(networks, scores=scores, data=data, seed=seed, device=device, directory=directory)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -100,27 +111,38 @@ class Judge:
         metrics: Iterable[str] | None = None,
         images: int | None = None,
         batch_size: int = 16,
-    ) -> dict[str, float]:
+    ) -> Assessment:
         """Return the scores of ``generate`` on the first ``images`` samples of ``split``.
 
         It maps inputs (N, Cin, h, w) on the judge's device to pictures (N, C, H, W) in [-1, 1]. Without ``metrics``, all that the judge
-        can give. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer than two images, and for a
-        metric that this judge cannot give.
+        can give. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer images than a metric can
+        bear, and for a metric that this judge cannot give.
         """
         wanted = self._known(metrics)
+        count = self._count(split, images)
         needs = _needs(wanted)
         setting = self._setting
-        if "features" in needs:
-            setting = replace(setting, reference=self.real_images(split, images=images).reference)
+        real = self.real_images(split, images=images) if needs & {"features", "real_features"} else None
+        _check_enough(wanted, count, real=None if real is None else real.images)
+        if real is not None:
+            setting = replace(setting, reference=real.reference)
         running = [METRICS[name](setting) for name in wanted]
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.inference_mode(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed)  # a generator that draws noise draws the same whatever was scored before
-            for batch in split.batches(batch_size, limit=self._count(split, images)):
+            for batch in split.batches(batch_size, limit=count):
                 pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
                 target = batch.target.to(self.device) if "pairs" in needs else None
                 _feed(running, self._observed(pictures, needs, target=target, labels=batch.labels))
-        return {metric.name: metric.value() for metric in running}
+        return self._assessment(running)
+
+    def _assessment(self, running: list[Metric]) -> Assessment:
+        scores = {metric.name: metric.value() for metric in running}
+        details = {metric.name: metric.details(metric.kept) for metric in running}
+        intervals = {}
+        if self.resamples:
+            intervals = {metric.name: bootstrap.interval(metric, resamples=self.resamples, seed=self.seed) for metric in running}
+        return Assessment(scores, intervals, {name: found for name, found in details.items() if found})
 
     def real_images(self, split: Split, *, images: int | None = None) -> RealImages:
         """Return the statistics of the real images that ``split``'s generated ones are compared with.
@@ -151,6 +173,7 @@ class Judge:
             "real_scores": real.scores,
             "protocols": {name: said for name, said in protocols.items() if said is not None},
             "resizing": "none before the networks, whose labels say their own: " + QUANTISATION,
+            "bootstrap_resamples": self.resamples,
             "seed": self.seed,
             **self.networks.described(),
         }
@@ -172,8 +195,8 @@ class Judge:
 
     def _count(self, split: Split, images: int | None) -> int:
         count = len(split) if images is None else min(images, len(split))
-        if count < 2:
-            raise MetricError(f"scores need at least 2 images, and {count} of the {split.name} split's {len(split)} were asked for")
+        if count < 1:
+            raise MetricError(f"scores need images, and {count} of the {split.name} split's {len(split)} were asked for")
         return count
 
     def _key(self, split: Split, images: int | None) -> str:
@@ -214,6 +237,16 @@ class Judge:
         return Observation(
             pictures, target=target, labels=labels, features=features, probabilities=probabilities, segmentation=segmentation
         )
+
+
+def _check_enough(names: Iterable[str], count: int, *, real: int | None) -> None:
+    for name in names:
+        least = METRICS[name].least
+        for what, there in (("generated", count), ("real", real)):
+            if there is not None and there < least:
+                raise MetricError(
+                    f"{name} needs at least {least} {what} images, and there are {there}: score more of them, or use more data"
+                )
 
 
 def _needs(names: Iterable[str]) -> frozenset[Need]:

@@ -1,4 +1,4 @@
-"""What every metric is: what it needs of a batch of pictures, and how it adds batches up to one number."""
+"""What every metric is: what it needs of a batch of pictures, what it keeps of each, and how that makes one number."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from autogc.config.experiment import PixelsConfig
@@ -14,14 +15,21 @@ from autogc.data import IGNORE_INDEX
 if TYPE_CHECKING:
     from autogc.metrics.fid import Reference
 
-# features: of a feature network, and those of the real pictures. probabilities: of a feature network that tells classes apart.
+# features: of a feature network, and the mean and covariance of the real pictures'. real_features: those of each real picture, too.
+# probabilities: of a feature network that tells classes apart.
 # segmentation: of a segmenter, beside true labels. pairs: the real picture that each generated one should be.
-Need = Literal["features", "probabilities", "segmentation", "pairs", "windows"]
+Need = Literal["features", "real_features", "probabilities", "segmentation", "pairs", "windows"]
 # Which of an experiment's networks answers a need; a need without one is answered by the data.
-ROLES: Mapping[Need, str] = {"features": "feature_network", "probabilities": "feature_network", "segmentation": "segmenter"}
+ROLES: Mapping[Need, str] = {
+    "features": "feature_network",
+    "real_features": "feature_network",
+    "probabilities": "feature_network",
+    "segmentation": "segmenter",
+}
 # How a user gets what is missing.
 REMEDIES: Mapping[Need, str] = {
     "features": "needs scores.feature_network, which is null",
+    "real_features": "needs the features of every real picture, which scores.feature_network gives where it is not null",
     "probabilities": "needs a scores.feature_network that tells classes apart, such as lenet_mnist or dataset_classifier",
     "segmentation": "needs scores.segmenter, which is null (or auto, on a dataset without labels)",
     "pairs": "needs a real picture for each generated one, which this kind of dataset does not have",
@@ -36,9 +44,14 @@ class Setting:
     """What a metric may be told before it starts. ``reference`` is there for those that need features, and nowhere while it is made."""
 
     pixels: PixelsConfig = field(default_factory=PixelsConfig)
-    classes: int = 0
+    class_names: tuple[str, ...] = ()
     ignore_index: int = IGNORE_INDEX
+    seed: int = 0
     reference: Reference | None = None
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,10 @@ class Observation:
 class Metric:
     """A score in the making: ``add`` each batch, then ask for the ``value``, which does not depend on how pictures were batched.
 
-    ``digits`` is how many decimals a reader wants. ``on_real`` says that real pictures have a value of their own, worth knowing beside a
-    generator's: mIoU, say, which no generator should expect to pass.
+    A metric says what it keeps of each picture (``observe``) and what any selection of that is worth (``score``), so that it can be asked
+    again for other selections of the same pictures (``resampled``). ``digits`` is how many decimals a reader wants, ``least`` the fewest
+    pictures that it can be taken of, generated and real. ``on_real`` says that real pictures have a value of their own, worth knowing
+    beside a generator's: mIoU, say, which no generator should expect to pass.
     """
 
     name: ClassVar[str]
@@ -71,18 +86,25 @@ class Metric:
     needs: ClassVar[frozenset[Need]]
     unit: ClassVar[str] = ""
     digits: ClassVar[int | None] = None
+    least: ClassVar[int] = 1
     on_real: ClassVar[bool] = False
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+        self._kept: list[Tensor] = []
 
-    def add(self, seen: Observation) -> None:
-        """Take in a batch."""
+    def observe(self, seen: Observation) -> Tensor:
+        """Return what is kept of each picture of a batch: (N, ...)."""
         raise NotImplementedError
 
-    def value(self) -> float:
-        """Return the score of everything that was added; raises ``MetricError`` where that does not suffice."""
+    def score(self, kept: Tensor) -> float:
+        """Return the score of pictures by what ``observe`` kept of them, (N, ...); raises ``MetricError`` where that does not suffice."""
         raise NotImplementedError
+
+    def details(self, kept: Tensor) -> dict[str, float]:
+        """Return what the score is made of, by name, where that is worth knowing: each class's part of a mean, say."""
+        del kept
+        return {}
 
     @classmethod
     def protocol(cls, setting: Setting) -> str | None:
@@ -94,3 +116,22 @@ class Metric:
     def role(cls) -> str | None:
         """Return which of the experiment's networks judges, ``feature_network`` or ``segmenter``; None where it is no network."""
         return next((ROLES[need] for need in sorted(cls.needs) if need in ROLES), None)
+
+    def add(self, seen: Observation) -> None:
+        """Take in a batch."""
+        self._kept.append(self.observe(seen))
+
+    @property
+    def kept(self) -> Tensor:
+        """Everything that was kept so far, (pictures, ...)."""
+        if len(self._kept) > 1:
+            self._kept = [torch.cat(self._kept)]
+        return self._kept[0]
+
+    def value(self) -> float:
+        """Return the score of everything that was added; raises ``MetricError`` where that does not suffice."""
+        return self.score(self.kept)
+
+    def resampled(self, rows: Tensor) -> float:
+        """Return the score of a selection of the pictures: int64 indices, which may repeat."""
+        return self.score(self.kept[rows])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from autogc.data import IGNORE_INDEX
 from autogc.errors import MetricError
-from autogc.metrics.metric import Metric, Observation, Setting
+from autogc.metrics.metric import Metric, Observation
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
@@ -54,14 +56,17 @@ class MeanIou(Metric):
     digits = 3
     on_real = True
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self._confusion = torch.zeros(setting.classes, setting.classes, dtype=torch.int64)
-
-    def add(self, seen: Observation) -> None:
+    def observe(self, seen: Observation) -> Tensor:
+        """Return the confusion matrix of each picture, int64 (N, classes, classes)."""
         assert seen.segmentation is not None and seen.labels is not None
-        found, labels = seen.segmentation.cpu(), seen.labels.cpu()
-        self._confusion += confusion_matrix(found, labels, classes=self.setting.classes, ignore_index=self.setting.ignore_index)
+        pairs = zip(seen.segmentation.cpu(), seen.labels.cpu(), strict=True)
+        classes, ignore_index = self.setting.classes, self.setting.ignore_index
+        return torch.stack([confusion_matrix(found, labels, classes=classes, ignore_index=ignore_index) for found, labels in pairs])
 
-    def value(self) -> float:
-        return mean_iou(self._confusion)
+    def score(self, kept: Tensor) -> float:
+        return mean_iou(kept.sum(0))
+
+    def details(self, kept: Tensor) -> dict[str, float]:
+        """Return the IoU of each class that occurs."""
+        ious = dict(zip(self.setting.class_names, class_iou(kept.sum(0)).tolist(), strict=True))
+        return {name: iou for name, iou in ious.items() if not math.isnan(iou)}

@@ -55,6 +55,7 @@ class Networks:
         """Return what metrics can have of these networks and of the dataset, compared as ``pixels`` says."""
         there: dict[Need, bool] = {
             "features": self.features is not None,
+            "real_features": self.features is not None,
             "probabilities": self.features is not None and self.features.classifies,
             "segmentation": self.segmenter is not None,
             "pairs": data.kind == "paired",

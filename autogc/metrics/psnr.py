@@ -32,16 +32,12 @@ class Psnr(Metric):
     unit = "dB"
     digits = 2
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self._found: list[float] = []
-
-    def add(self, seen: Observation) -> None:
+    def observe(self, seen: Observation) -> Tensor:
         assert seen.target is not None
-        self._found += psnr(seen.pictures, seen.target, self.setting.pixels).clamp(max=CAP).tolist()
+        return psnr(seen.pictures, seen.target, self.setting.pixels).clamp(max=CAP).cpu()
 
-    def value(self) -> float:
-        return sum(self._found) / len(self._found)
+    def score(self, kept: Tensor) -> float:
+        return float(kept.mean())
 
     @classmethod
     def protocol(cls, setting: Setting) -> str:

@@ -55,16 +55,12 @@ class Ssim(Metric):
     needs = frozenset({"pairs", "windows"})
     digits = 4
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self._found: list[float] = []
-
-    def add(self, seen: Observation) -> None:
+    def observe(self, seen: Observation) -> Tensor:
         assert seen.target is not None
-        self._found += ssim(seen.pictures, seen.target, self.setting.pixels).tolist()
+        return ssim(seen.pictures, seen.target, self.setting.pixels).cpu()
 
-    def value(self) -> float:
-        return sum(self._found) / len(self._found)
+    def score(self, kept: Tensor) -> float:
+        return float(kept.mean())
 
     @classmethod
     def protocol(cls, setting: Setting) -> str:

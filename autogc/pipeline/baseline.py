@@ -35,5 +35,7 @@ def measured_baseline(run: Run) -> SubnetRow | None:
         return None
     path = run.stage_directory("report") / "measured" / f"{BICUBIC}.json"
     if not path.is_file():
-        write_json(path, SubnetRow(BICUBIC, scores=run.judge.score(enlarge, run.data.test)).to_json())
+        judged = run.judge.score(enlarge, run.data.test)
+        row = SubnetRow(BICUBIC, scores=judged.scores, intervals=judged.intervals, details=judged.details)
+        write_json(path, row.to_json())
     return SubnetRow.from_json(read_json(path))

@@ -37,9 +37,10 @@ def generating(module: nn.Module, device: torch.device) -> Callable[[Tensor], Te
 def measure(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], split: str = "test") -> SubnetRow:
     """Score ``module`` on all images of a split and time it; ``costs`` are its counted costs."""
     latency = measure_latency(module, example_input(run.data), run.experiment.scores.latency)
-    scores = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
+    judged = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
     counted = {cost: costs[cost] for cost in ("macs", "macs_published", "params", "storage_bytes")}
-    return SubnetRow(name=name, scores=scores, **counted, latency_ms=latency.median_ms, latency_spread_ms=latency.spread_ms)
+    timed = {"latency_ms": latency.median_ms, "latency_spread_ms": latency.spread_ms}
+    return SubnetRow(name=name, scores=judged.scores, intervals=judged.intervals, details=judged.details, **counted, **timed)
 
 
 def measured(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], identity: str) -> SubnetRow:
@@ -58,8 +59,15 @@ def measured_package(run: Run, name: str, package: Package) -> SubnetRow:
     return measured(run, name, package.module, costs=package.costs, identity=identity)
 
 
-def evaluate_package(run: Run, package: str | Path, *, split: str = "test") -> tuple[SubnetRow, tuple[str, ...]]:
-    """Score an exported subnet with the run's judges on a split, and time it here; return its row and notes on what judged it."""
+def evaluate_package(
+    run: Run, package: str | Path, *, split: str = "test", resamples: int | None = None
+) -> tuple[SubnetRow, tuple[str, ...]]:
+    """Score an exported subnet with the run's judges on a split, and time it here; return its row and notes on what judged it.
+
+    ``resamples`` are those of the interval around each score, in place of the experiment's ``scores.bootstrap``.
+    """
+    if resamples is not None:
+        run.judge.resamples = resamples
     loaded = load_package(package, source=run.experiment.generator.source)
     row = measure(run, loaded.candidate.hash, loaded.module, costs=loaded.costs, split=split)
     return row, notes(run, split=split)
@@ -75,6 +83,8 @@ def notes(run: Run, *, split: str) -> tuple[str, ...]:
         real = judged["real_scores"].get(name)
         reached = "" if real is None else f"; the real images reach {shown(name, real)}"
         said.append(f"{judge_of(name, judged)}{reached}.")
+    if judged["bootstrap_resamples"]:
+        said.append(f"Ranges hold 95 % of the scores of {judged['bootstrap_resamples']} resamples of the generated images.")
     said.append(
         f"Latency: batch 1 on {latency.device}, median of {latency.runs} runs after {latency.warmup}, ± the distance between quartiles."
     )

@@ -144,8 +144,10 @@ class CandidateEvaluator:
         torch.manual_seed(self.seed_of(candidate))
         judge = self._judge.to(self._device)
         subnet = recalibrate(self._supernet.extract(candidate).to(self._device), self._calibration)
-        scores = judge.score(subnet, self._split, metrics=self._metrics, images=self._images, batch_size=self._batch_size)
+        judged = judge.score(subnet, self._split, metrics=self._metrics, images=self._images, batch_size=self._batch_size)
         provenance = judge.provenance(self._split, images=self._images)
+        if judged.intervals:
+            provenance["intervals"] = judged.intervals
         costs: dict[str, float] = {}
         if self._latency is not None:
             from autogc.cost import measure_latency
@@ -153,4 +155,4 @@ class CandidateEvaluator:
             measured = measure_latency(subnet, torch.zeros(1, *self._input_shape), self._latency)
             costs["latency_ms"] = measured.median_ms
             provenance["latency"] = measured.to_json()
-        return scores, costs, provenance
+        return judged.scores, costs, provenance

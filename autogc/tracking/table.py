@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ class SubnetRow:
     """One generator of the table: ``scores`` by the names of their metrics, costs, None for what was not measured.
 
     ``macs_published`` counts transposed convolutions at their output positions, as the papers do. ``latency_spread_ms`` is the
-    spread beside the median ``latency_ms``. The row named ``teacher`` is what the others are compared with.
+    spread beside the median ``latency_ms``. ``intervals`` are (lower, upper) around scores, ``details`` what a score is made of, by its
+    name: where there are any. The row named ``teacher`` is what the others are compared with.
     """
 
     name: str
@@ -33,6 +34,8 @@ class SubnetRow:
     storage_bytes: float | None = None
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
         """Return what is known of the scores and costs, by name."""
@@ -45,22 +48,29 @@ class SubnetRow:
         known = {key: float(value) for key, value in values.items() if value is not None and key in QUANTITIES}
         scores = {key: value for key, value in known.items() if QUANTITIES[key].is_score}
         costs = {key: value for key, value in known.items() if key not in scores}
-        return cls(name=name, scores=scores, latency_spread_ms=values.get("latency_spread_ms"), **costs)
+        return cls(name=name, scores=scores, latency_spread_ms=values.get("latency_spread_ms"), **costs)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""
-        return {**asdict(self), "scores": dict(self.scores)}
+        intervals = {name: list(ends) for name, ends in self.intervals.items()}
+        details = {name: dict(parts) for name, parts in self.details.items()}
+        return {**asdict(self), "scores": dict(self.scores), "intervals": intervals, "details": details}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SubnetRow:
         """Read what ``to_json`` gave, or a row of a run whose scores stood beside its costs."""
-        return cls.of(data["name"], {**data, **data.get("scores", {})})
+        row = cls.of(data["name"], {**data, **data.get("scores", {})})
+        intervals = {name: (float(lower), float(upper)) for name, (lower, upper) in data.get("intervals", {}).items()}
+        return replace(row, intervals=intervals, details=data.get("details", {}))
 
 
 def cell(row: SubnetRow, column: str, *, teacher: SubnetRow | None = None) -> str:
     """Return a value as the table shows it, costs with their ratio to the teacher's: ``5.68 G (8.7x)`` is 8.7 times fewer."""
     value = row.values().get(column)
     text = shown(column, value)
+    if column in row.intervals:
+        lower, upper = (shown(column, end) for end in row.intervals[column])
+        return f"{text} ({lower} to {upper})"
     if column == "latency_ms" and value is not None and row.latency_spread_ms is not None:
         text = text.replace(" ms", f" ± {row.latency_spread_ms:.2g} ms")
     whole = teacher.values().get(column) if teacher is not None and teacher is not row else None

@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from autogc.data import DATASETS
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
-from autogc.metrics.espnet import CAMVID_CLASSES, ESPNet
-from autogc.metrics.lenet import LeNet5
+from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
+from autogc.metrics.judge_networks.lenet import LeNet5
 from autogc.metrics.registry import Trainable
 from autogc.progress import Silent
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from autogc.config.experiment import COSTS, SCORES
+from autogc.errors import MetricError
 from autogc.metrics import METRICS, Reference, lacking
+from autogc.metrics.bootstrap import interval
 from autogc.metrics.metric import REMEDIES, ROLES, Metric, Observation, Setting
 from autogc.search.pareto import minimizes
 from autogc.tracking.quantities import QUANTITIES
@@ -45,18 +47,22 @@ ROWS: dict[str, tuple[Observation, Observation]] = {
     "psnr": (seen(pictures=pictures(0.05), target=REAL), seen(pictures=pictures(0.3), target=REAL)),
     "ssim": (seen(pictures=pictures(0.05), target=REAL), seen(pictures=pictures(0.3), target=REAL)),
 }
-SETTING = Setting(classes=3, reference=Reference(REAL_FEATURES))
+SETTING = Setting(class_names=("a", "b", "c"), reference=Reference(REAL_FEATURES))
 
 
-def value(metric: type[Metric], observation: Observation, sizes: tuple[int, ...] = (COUNT,)) -> float:
-    running, start = metric(SETTING), 0
+def running(metric: type[Metric], observation: Observation, sizes: tuple[int, ...] = (COUNT,)) -> Metric:
+    found, start = metric(SETTING), 0
     for size in sizes:
         parts = {one.name: getattr(observation, one.name) for one in fields(observation)}
         cut = {name: part[start : start + size] for name, part in parts.items() if part is not None}
-        running.add(replace(observation, **cut))
+        found.add(replace(observation, **cut))
         start += size
     assert start == COUNT
-    return running.value()
+    return found
+
+
+def value(metric: type[Metric], observation: Observation, sizes: tuple[int, ...] = (COUNT,)) -> float:
+    return running(metric, observation, sizes).value()
 
 
 def test_every_metric_has_a_row_and_the_experiment_file_knows_it() -> None:
@@ -76,12 +82,47 @@ def test_how_pictures_are_batched_does_not_matter(name: str, sizes: tuple[int, .
 
 
 @pytest.mark.parametrize("name", METRICS)
+def test_a_selection_of_pictures_is_scored_like_those_pictures_alone(name: str) -> None:
+    metric, observation = METRICS[name], ROWS[name][1]
+    rows = torch.randint(COUNT, (COUNT,), generator=torch.Generator().manual_seed(2))
+    parts = {one.name: getattr(observation, one.name) for one in fields(observation)}
+    alone = metric(SETTING)
+    alone.add(replace(observation, **{part: found[rows] for part, found in parts.items() if found is not None}))
+    whole = running(metric, observation)
+    assert whole.resampled(rows) == pytest.approx(alone.value(), rel=1e-9)
+    assert whole.resampled(torch.arange(COUNT)) == whole.value()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_intervals_hold_the_score_and_are_drawn_from_the_seed(name: str) -> None:
+    metric = running(METRICS[name], ROWS[name][1])
+    lower, upper = interval(metric, resamples=50, seed=3)
+    assert lower < metric.value() < upper
+    assert interval(metric, resamples=50, seed=3) == (lower, upper) != interval(metric, resamples=50, seed=4)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_fewer_pictures_than_it_can_bear_are_refused(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.least >= 1
+    if metric.least == 1:
+        return
+    few = metric.least - 1
+    parts = {one.name: getattr(ROWS[name][0], one.name) for one in fields(Observation)}
+    found = metric(SETTING)
+    found.add(replace(ROWS[name][0], **{part: value[:few] for part, value in parts.items() if value is not None}))
+    with pytest.raises(MetricError):
+        found.value()
+
+
+@pytest.mark.parametrize("name", METRICS)
 def test_it_asks_for_what_it_uses_and_for_nothing_else(name: str) -> None:
     metric, observation = METRICS[name], ROWS[name][0]
     assert metric.needs <= set(REMEDIES)
     parts = {"features": "features", "probabilities": "probabilities", "segmentation": "segmentation", "pairs": "target"}
     there = {need for need, part in parts.items() if getattr(observation, part) is not None}
-    assert metric.needs - {"windows"} == there  # the size of pictures is no part of an observation
+    # The size of pictures, and the features of real ones, are no part of an observation.
+    assert metric.needs - {"windows", "real_features"} == there
     assert (metric.role() is None) == (not metric.needs & set(ROLES))
     assert lacking(name, metric.needs) == []
     assert len(lacking(name, ())) == len(metric.needs) and all(problem.startswith(f"{name} needs ") for problem in lacking(name, ()))

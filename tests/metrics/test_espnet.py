@@ -10,7 +10,7 @@ from PIL import Image
 from autogc.data import DATASETS
 from autogc.errors import CheckpointError, ConfigError
 from autogc.metrics import SEGMENTERS, confusion_matrix, mean_iou
-from autogc.metrics.espnet import CAMVID_CLASSES, ESPNet
+from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 WEIGHTS = SHARED / "weights" / "espnet_p_2_q_8_camvid.pth"

@@ -45,7 +45,7 @@ def test_one_network_serves_both_scores(prepared):
 
 def test_real_pictures_are_perfect(prepared):
     judge, _ = prepared
-    scores = judge.score(perfect(DATA.validation), DATA.validation)
+    scores = judge.score(perfect(DATA.validation), DATA.validation).scores
     assert scores["fid"] == pytest.approx(0, abs=1e-9)
     assert scores["miou"] == judge.provenance(DATA.validation)["real_scores"]["miou"]
 
@@ -59,7 +59,7 @@ def test_scores_are_those_of_the_parts(prepared):
         fid = frechet_distance_from_samples(network.features(made), network.features(batch.target))
         miou = mean_iou(confusion_matrix(network.segment(made), batch.labels, classes=11))
     real = perfect(DATA.validation)
-    scores = judge.score(lambda inputs: real(inputs) * 0.5, DATA.validation)
+    scores = judge.score(lambda inputs: real(inputs) * 0.5, DATA.validation).scores
     signal, similarity = float(psnr(made, batch.target).mean()), float(ssim(made, batch.target).mean())
     assert scores == {
         "fid": pytest.approx(fid, rel=1e-4),
@@ -71,7 +71,7 @@ def test_scores_are_those_of_the_parts(prepared):
 
 def test_the_batch_size_does_not_matter(prepared):
     judge, _ = prepared
-    scores = [judge.score(grey, DATA.validation, batch_size=size) for size in (5, 24)]
+    scores = [judge.score(grey, DATA.validation, batch_size=size).scores for size in (5, 24)]
     assert scores[0]["fid"] == pytest.approx(scores[1]["fid"], rel=1e-5)
     assert scores[0]["miou"] == pytest.approx(scores[1]["miou"], abs=1e-4)
 
@@ -80,14 +80,14 @@ def test_splits_of_one_name_but_of_other_datasets_are_not_confused(prepared):
     judge, _ = prepared
     other = DATASETS.build("streets", SMALL, seed=9).validation
     assert judge.provenance(other)["reference_hash"] != judge.provenance(DATA.validation)["reference_hash"]
-    assert judge.score(perfect(other), other, metrics=["fid"])["fid"] == pytest.approx(0, abs=1e-9)
-    assert judge.score(perfect(other), DATA.validation, metrics=["fid"])["fid"] > 1e-3
+    assert judge.score(perfect(other), other, metrics=["fid"]).scores["fid"] == pytest.approx(0, abs=1e-9)
+    assert judge.score(perfect(other), DATA.validation, metrics=["fid"]).scores["fid"] > 1e-3
 
 
 def test_only_the_metrics_asked_for(prepared):
     judge, _ = prepared
-    assert set(judge.score(grey, DATA.validation, metrics=("miou",))) == {"miou"}
-    assert set(judge.score(grey, DATA.validation, metrics=["fid"], images=9)) == {"fid"}
+    assert set(judge.score(grey, DATA.validation, metrics=("miou",)).scores) == {"miou"}
+    assert set(judge.score(grey, DATA.validation, metrics=["fid"], images=9).scores) == {"fid"}
 
 
 def test_a_second_judge_comes_from_disk(prepared, monkeypatch):
@@ -144,14 +144,14 @@ def test_pictures_of_another_size(prepared):
 
 
 def test_too_few_images(prepared):
-    with pytest.raises(MetricError, match="at least 2 images"):
+    with pytest.raises(MetricError, match="fid needs at least 2 generated images, and there are 1"):
         prepared[0].score(grey, DATA.validation, images=1)
 
 
 def test_a_metric_that_it_cannot_give(tmp_path):
     judge = Judge.prepare(ScoresConfig(feature_network=NETWORK, segmenter=None), DATA, tmp_path / "evaluators", seed=0)
     assert judge.metrics == ("fid", "psnr", "ssim")
-    assert set(judge.score(grey, DATA.test)) == {"fid", "psnr", "ssim"}
+    assert set(judge.score(grey, DATA.test).scores) == {"fid", "psnr", "ssim"}
     with pytest.raises(MetricError, match=r"not 'miou': miou needs scores\.segmenter, which is null"):
         judge.score(grey, DATA.test, metrics=("fid", "miou"))
     with pytest.raises(MetricError, match=r"'inception_score': inception_score needs a .* tells classes apart"):

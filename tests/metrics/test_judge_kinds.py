@@ -28,7 +28,7 @@ def test_unpaired_pictures_are_compared_with_all_real_ones(tmp_path: Path) -> No
     data = kinds.unpaired()
     judge = judge_of(data, tmp_path)
     assert judge.metrics == ("fid",)
-    found = judge.score(lambda inputs: -inputs, data.validation, images=5)["fid"]
+    found = judge.score(lambda inputs: -inputs, data.validation, images=5).scores["fid"]
     with torch.inference_mode():
         network = judge.networks.features
         assert network is not None
@@ -44,14 +44,14 @@ def test_unpaired_pictures_are_compared_with_all_real_ones(tmp_path: Path) -> No
     assert said["reference_hash"] == judge.provenance(data.validation)["reference_hash"]
     # A worker's copy of the split has no other splits, and needs none.
     copy, split = pickle.loads(pickle.dumps((judge, data.validation)))
-    assert copy.score(lambda inputs: -inputs, split, images=5)["fid"] == found
+    assert copy.score(lambda inputs: -inputs, split, images=5).scores["fid"] == found
 
 
 def test_noise_and_grey_pictures(tmp_path: Path) -> None:
     data = kinds.noise_to_grey()
     judge = judge_of(data, tmp_path)
     assert judge.metrics == ("fid",)
-    scores = judge.score(lambda noise: noise.mean((1, 2, 3), keepdim=True).expand(-1, 1, 32, 32), data.validation)
+    scores = judge.score(lambda noise: noise.mean((1, 2, 3), keepdim=True).expand(-1, 1, 32, 32), data.validation).scores
     assert scores["fid"] > 0
     with pytest.raises(MetricError, match=r"made \(10, 3, 32, 32\), the real images are \(10, 1, 32, 32\)"):
         judge.score(lambda noise: torch.zeros(len(noise), 3, 32, 32), data.validation)
@@ -63,7 +63,7 @@ def test_domains_have_a_classifier_of_their_own(tmp_path: Path, exclusive: bool)
     auto = Component(name="auto", args={"steps": 40, "batch_size": 6, "width": 4})
     judge = judge_of(data, tmp_path, feature_network=auto)
     assert "classifier of red, green, blue" in judge.provenance(data.test)["feature_network"]
-    scores = judge.score(lambda inputs: inputs[:, :3], data.test)
+    scores = judge.score(lambda inputs: inputs[:, :3], data.test).scores
     if exclusive:
         real = judge.provenance(data.test)["real_scores"]["inception_score"]
         assert scores == {"fid": pytest.approx(0, abs=1e-9), "inception_score": pytest.approx(real, rel=1e-4)}
@@ -80,7 +80,7 @@ def test_pairs_of_different_sizes(tmp_path: Path) -> None:
     def nearest(inputs: torch.Tensor) -> torch.Tensor:
         return inputs.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
-    scores = judge.score(nearest, data.validation)
+    scores = judge.score(nearest, data.validation).scores
     assert set(scores) == {"fid", "psnr", "ssim"}
     found = []
     for index in range(len(data.validation)):
@@ -100,7 +100,7 @@ def test_an_exactly_equal_picture_does_not_drown_the_mean(tmp_path: Path) -> Non
     data = kinds.super_resolution()
     judge = judge_of(data, tmp_path, feature_network=None)
     targets = iter([batch.target for batch in data.test.batches(16)])
-    assert judge.score(lambda inputs: next(targets), data.test)["psnr"] == 100.0
+    assert judge.score(lambda inputs: next(targets), data.test).scores["psnr"] == 100.0
 
 
 def test_a_generator_that_draws_noise_scores_the_same_whatever_came_before(tmp_path: Path) -> None:

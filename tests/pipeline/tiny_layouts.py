@@ -12,8 +12,8 @@ from PIL import Image
 from autogc.config.experiment import Experiment
 from autogc.data.cityscapes import ENDINGS, TREES
 from autogc.data.mnist import FILES, MAGIC, SIDE
-from autogc.metrics.espnet import CAMVID_CLASSES, ESPNet
-from autogc.metrics.lenet import LeNet5
+from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
+from autogc.metrics.judge_networks.lenet import LeNet5
 
 SPLITS = ("train", "validation", "test")
 # Of every folder. One of them is held out where a file holds out.

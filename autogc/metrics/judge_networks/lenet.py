@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from autogc.data import Dataset
 from autogc.errors import ConfigError
+from autogc.metrics.judge_networks.weights import fill
 from autogc.metrics.registry import FEATURE_NETWORKS, JudgeNetwork
-from autogc.metrics.weights import fill
 
 SIZE = 32
 # Luma of red, green and blue (ITU-R BT.601): coloured digits are judged by their shape alone.

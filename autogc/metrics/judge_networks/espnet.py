@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from autogc.data import Dataset
 from autogc.errors import ConfigError
+from autogc.metrics.judge_networks.weights import fill
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
-from autogc.metrics.weights import fill
 
 CAMVID_CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign_symbol", "fence", "car", "pedestrian", "bicyclist")
 # The published network was trained on photographs of this size (height, width), as BGR in 0..255 normalised by these.

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from autogc.data import Dataset, training_batches
 from autogc.errors import ConfigError
-from autogc.metrics.fitting import Block, Layer, Schedule, check_positive, fit, trained_here
+from autogc.metrics.judge_networks.fitting import Block, Layer, Schedule, check_positive, fit, trained_here
 from autogc.metrics.pixels import coloured
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 from autogc.progress import Progress

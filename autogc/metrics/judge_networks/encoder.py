@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autogc.metrics.fitting import Block, Layer
+from autogc.metrics.judge_networks.fitting import Block, Layer
 
 
 class Encoder(nn.Module):

@@ -14,8 +14,8 @@ from torch.nn import functional
 from autogc.data import Dataset, training_batches
 from autogc.data.inputs import PictureInput
 from autogc.errors import ConfigError
-from autogc.metrics.encoder import Encoder
-from autogc.metrics.fitting import Schedule, check_positive, fit, trained_here
+from autogc.metrics.judge_networks.encoder import Encoder
+from autogc.metrics.judge_networks.fitting import Schedule, check_positive, fit, trained_here
 from autogc.metrics.pixels import bicubic, coloured
 from autogc.metrics.registry import FEATURE_NETWORKS, JudgeNetwork
 from autogc.progress import Progress
