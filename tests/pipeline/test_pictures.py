@@ -13,6 +13,7 @@ import torch
 from autogc.data import DATASETS, Dataset, Samples, Split
 from autogc.data.inputs import DomainInput, InputKind, NoiseInput, PictureInput
 from autogc.data.samples import DecodedList
+from autogc.metrics import Assessment
 from autogc.pipeline import pictures
 from autogc.pipeline.baseline import enlargement, measured_baseline
 from autogc.pipeline.stages import export
@@ -100,9 +101,9 @@ def test_bicubic_enlargement_is_scored_once_where_there_is_something_to_enlarge(
     asked = []
 
     class Judge:
-        def score(self, generate: Any, split: Split) -> dict[str, float]:
+        def score(self, generate: Any, split: Split) -> Assessment:
             asked.append(split.name)
-            return {"psnr": float(generate(split.batch([0]).input).shape[-1])}
+            return Assessment({"psnr": float(generate(split.batch([0]).input).shape[-1])})
 
     run: Any = SimpleNamespace(data=super_resolution(), judge=Judge(), stage_directory=lambda name: tmp_path / name)
     assert measured_baseline(run) == measured_baseline(run) == SubnetRow("bicubic", scores={"psnr": 24.0})

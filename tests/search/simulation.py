@@ -14,6 +14,7 @@ import torch
 
 from autogc.config.experiment import SearchConfig, SpaceConfig
 from autogc.cost import CostModel
+from autogc.metrics import Assessment
 from autogc.models import GENERATORS
 from autogc.progress import Silent
 from autogc.search.evaluator import evaluate, seed_for
@@ -142,10 +143,10 @@ class FakeJudge:
         assert device == "cpu"
         return self
 
-    def score(self, generate: Any, split: FakeSplit, *, metrics: tuple[str, ...], images: int | None, batch_size: int) -> dict[str, float]:
+    def score(self, generate: Any, split: FakeSplit, *, metrics: tuple[str, ...], images: int | None, batch_size: int) -> Assessment:
         with torch.inference_mode():
             made = generate(split.inputs[:images])
-        return {name: float(made.double().std()) * 100 for name in metrics}
+        return Assessment({name: float(made.double().std()) * 100 for name in metrics})
 
     def provenance(self, split: FakeSplit, images: int | None = None) -> dict[str, Any]:
         return {"network": "fake", "images": images}
