@@ -156,9 +156,15 @@ class LatencyConfig(Section):
     """The papers' protocol: batch 1, ``warmup`` runs, then the median and spread of ``runs``."""
 
     device: str = "cpu"
+    # What runs the generator: PyTorch as it is, torch.compile, or ONNX Runtime.
+    backend: Literal["eager", "compile", "onnxruntime"] = "eager"
     warmup: Annotated[int, Field(ge=0)] = 100
     runs: Positive = 100
     threads: Positive | None = None
+    # Seconds to wait for a machine that others keep busy; then it is measured all the same, and said.
+    patience_s: Annotated[float, Field(ge=0)] = 10.0
+    # Measured layers to predict from (autogc profile --build-latency-table); where latency is searched for and there is none, one is made.
+    table: str | None = None
 
 
 class PixelsConfig(Section):

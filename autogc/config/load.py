@@ -26,6 +26,7 @@ CHANGEABLE = (
     "search.concurrent",
     "search.cpus_per_trial",
     "search.gpus_per_trial",
+    "scores.latency.patience_s",
     "export.pick",
     "tracking.*",
     "*.checkpoint_every",

@@ -14,7 +14,7 @@ from autogc.compression import DIMENSIONS
 from autogc.config.experiment import Component, Experiment, LossWeights, Optimization, SupernetConfig, TeacherConfig
 from autogc.config.generator import GeneratorConfig
 from autogc.config.section import Section
-from autogc.cost.latency import latency_device
+from autogc.cost.latency import backend_of, latency_device
 from autogc.data import DATASETS
 from autogc.errors import ConfigError, nearest
 from autogc.losses import ADVERSARIAL, PERCEPTUAL
@@ -77,7 +77,10 @@ def device_problems(tree: Tree) -> Iterator[str]:
         if not isinstance(name, str) or (name == "auto" and key == "device"):
             continue
         try:
-            latency_device(name)
+            found = latency_device(name)
+            backend = _at(tree, "scores.latency.backend")
+            if key == "scores.latency.device" and backend in BACKENDS:
+                backend_of(str(backend), found)
         except ConfigError as error:
             yield from (f"{key}: {problem}" for problem in error.problems)
 

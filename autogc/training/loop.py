@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from autogc.config.experiment import Optimization
 from autogc.data import Split, training_batches
+from autogc.device_lock import working
 from autogc.errors import DivergenceError
 from autogc.progress import Progress
 from autogc.training.checkpoint import Checkpoint, Checkpoints
@@ -63,7 +65,7 @@ class Loop:
         )
         for step in range(first, self.config.steps):
             batch = next(batches).to(worker.device)
-            with seeded(self.seed, self.name, step, worker.rank, device=worker.device):
+            with self._at_work(worker), seeded(self.seed, self.name, step, worker.rank, device=worker.device):
                 figures = worker.mean(trainer.step(batch, step=step))
             self._check_losses(figures, step)
             done = step + 1
@@ -74,6 +76,10 @@ class Loop:
                 self._save(trainer, history, worker, step=done, seconds=time.monotonic() - began)
         self._check_weights(trainer, step=self.config.steps)
         return Outcome(seconds=time.monotonic() - began, history=history.rows)
+
+    def _at_work(self, worker: Worker) -> AbstractContextManager[None]:
+        # Step by step, so that a measurement of another process gets its turn; rank 0 alone, whom the others wait for anyway.
+        return working(str(worker.device)) if worker.leads else nullcontext()
 
     def _resume(self, trainer: GanTrainer, history: History, worker: Worker, progress: Progress) -> tuple[int, float]:
         found = self.checkpoints.newest(progress) if worker.leads else None
