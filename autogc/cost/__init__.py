@@ -6,4 +6,14 @@ from autogc.cost.latency import Latency, measure_latency, protocol_of
 from autogc.cost.model import CostModel
 from autogc.cost.proof import prove
 
-__all__ = ["COSTS", "CostModel", "Latency", "fvcore_by_operator", "fvcore_macs", "fvcore_norm_macs", "measure_latency", "protocol_of", "prove"]
+__all__ = [
+    "COSTS",
+    "CostModel",
+    "Latency",
+    "fvcore_by_operator",
+    "fvcore_macs",
+    "fvcore_norm_macs",
+    "measure_latency",
+    "protocol_of",
+    "prove",
+]

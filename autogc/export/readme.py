@@ -68,9 +68,9 @@ with torch.inference_mode():
 
 ## Numbers, for an input of {channels} x {height} x {width}
 
-{_table(costs)}
+{_table(costs, {**MEANINGS, **_timed(provenance)})}
 
-{_table(scores)}
+{_table(scores, MEANINGS)}
 
 How the scores were taken:
 
@@ -92,10 +92,19 @@ How the scores were taken:
     write_text(path, text)
 
 
-def _table(numbers: Mapping[str, float]) -> str:
+def _timed(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the latency is one of, where the provenance says it."""
+    how = provenance.get("latency")
+    if not how or "backend" not in how:
+        return {}
+    taken = f"median of {how['runs']} runs after {how['warmup']}" if "runs" in how else "predicted"
+    return {"latency_ms": f"milliseconds for one image with {how['backend']} on {how['device']}, {how['threads']} threads, {taken}"}
+
+
+def _table(numbers: Mapping[str, float], meanings: Mapping[str, str]) -> str:
     if not numbers:
         return "No numbers of this kind were taken."
-    rows = [f"| `{name}` | {_figure(value)} | {MEANINGS.get(name, '')} |" for name, value in numbers.items()]
+    rows = [f"| `{name}` | {_figure(value)} | {meanings.get(name, '')} |" for name, value in numbers.items()]
     return "\n".join(["| | | what it is |", "|---|---:|---|", *rows])
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autogc.config.experiment import ScoresConfig
 from autogc.data import Dataset, Split
+from autogc.device_lock import working
 from autogc.errors import MetricError
 from autogc.files import sha256_json
 from autogc.metrics import bootstrap, storage
@@ -154,7 +155,8 @@ class Judge:
         if key not in self._real:
             stored = storage.load_real(self.directory, key)
             if stored is None:
-                stored = self._judge_real(split, images=images)
+                with working(str(self.device)):
+                    stored = self._judge_real(split, images=images)
                 storage.write_real(self.directory, key, features=stored[0], scores=stored[1])
             features, scores = stored
             self._real[key] = RealImages(Reference(features), images=len(features), scores=scores, reference_hash=key)

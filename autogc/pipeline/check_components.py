@@ -14,7 +14,7 @@ from autogc.compression import DIMENSIONS
 from autogc.config.experiment import Component, Experiment, LossWeights, Optimization, SupernetConfig, TeacherConfig
 from autogc.config.generator import GeneratorConfig
 from autogc.config.section import Section
-from autogc.cost.latency import backend_of, latency_device
+from autogc.cost.latency import BACKENDS, backend_of, latency_device
 from autogc.data import DATASETS
 from autogc.errors import ConfigError, nearest
 from autogc.losses import ADVERSARIAL, PERCEPTUAL

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from autogc.cost import measure_latency
+from autogc.device_lock import working
 from autogc.export import Package, load_package
 from autogc.files import read_json, write_json
+from autogc.pipeline.timing import in_row, latency_notes, latency_of, measure_here
 from autogc.tracking.quantities import judge_of, shown
 from autogc.tracking.table import SubnetRow
-from autogc.training.stage import example_input
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from autogc.pipeline.run import Run
 
@@ -34,29 +34,39 @@ def generating(module: nn.Module, device: torch.device) -> Callable[[Tensor], Te
     return generate
 
 
-def measure(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], split: str = "test") -> SubnetRow:
-    """Score ``module`` on all images of a split and time it; ``costs`` are its counted costs."""
-    latency = measure_latency(module, example_input(run.data), run.experiment.scores.latency)
-    judged = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
+def measure(
+    run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], split: str = "test", identity: str | None = None
+) -> SubnetRow:
+    """Score ``module`` on all images of a split and time it; ``costs`` are its counted costs.
+
+    With an ``identity`` it is timed once in the life of the run, without one now.
+    """
+    latency = measure_here(run, module) if identity is None else latency_of(run, identity, lambda: module)
+    with working(str(run.device)):
+        judged = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
     counted = {cost: costs[cost] for cost in ("macs", "macs_published", "params", "storage_bytes")}
-    timed = {"latency_ms": latency.median_ms, "latency_spread_ms": latency.spread_ms}
-    return SubnetRow(name=name, scores=judged.scores, intervals=judged.intervals, details=judged.details, **counted, **timed)
+    return SubnetRow(name=name, scores=judged.scores, intervals=judged.intervals, details=judged.details, **counted, **in_row(latency))
 
 
 def measured(run: Run, name: str, module: nn.Module, *, costs: Mapping[str, float], identity: str) -> SubnetRow:
     """Score on the test split and time a generator once, and keep the row in the run directory under ``identity``."""
     path = run.stage_directory("report") / "measured" / f"{identity}.json"
     if not path.is_file():
-        write_json(path, measure(run, name, module, costs=costs).to_json())
+        write_json(path, measure(run, name, module, costs=costs, identity=identity).to_json())
     return replace(SubnetRow.from_json(read_json(path)), name=name)
 
 
 def measured_package(run: Run, name: str, package: Package) -> SubnetRow:
-    """The same for a package: one out of the supernet goes by its candidate, as on the front; a fine-tuned one by its weights too."""
+    """The same for a package."""
+    return measured(run, name, package.module, costs=package.costs, identity=identity_of(package))
+
+
+def identity_of(package: Package) -> str:
+    """Return what a package's measurements go by: out of the supernet its candidate, as on the front; fine-tuned its weights too."""
     identity = package.candidate.hash
     if package.manifest["parent"] is not None:
         identity += f"-{package.manifest['files']['weights.safetensors'][:16]}"
-    return measured(run, name, package.module, costs=package.costs, identity=identity)
+    return identity
 
 
 def evaluate_package(
@@ -70,13 +80,12 @@ def evaluate_package(
         run.judge.resamples = resamples
     loaded = load_package(package, source=run.experiment.generator.source)
     row = measure(run, loaded.candidate.hash, loaded.module, costs=loaded.costs, split=split)
-    return row, notes(run, split=split)
+    return row, notes(run, split=split, rows=[row])
 
 
-def notes(run: Run, *, split: str) -> tuple[str, ...]:
-    """Return the sentences that belong under a table: the data, what judged, how latency was taken."""
+def notes(run: Run, *, split: str, rows: Sequence[SubnetRow] = ()) -> tuple[str, ...]:
+    """Return the sentences that belong under a table of ``rows``: the data, what judged, how latency was taken."""
     judged: dict[str, Any] = run.judge.provenance(getattr(run.data, split))
-    latency = run.experiment.scores.latency
     compared = "" if judged["reference_images"] == judged["images"] else f", compared with {judged['reference_images']} real ones"
     said = [f"Data: {run.data.description}; {judged['images']} images of the {split} split{compared}."]
     for name in run.judge.metrics:
@@ -85,7 +94,4 @@ def notes(run: Run, *, split: str) -> tuple[str, ...]:
         said.append(f"{judge_of(name, judged)}{reached}.")
     if judged["bootstrap_resamples"]:
         said.append(f"Ranges hold 95 % of the scores of {judged['bootstrap_resamples']} resamples of the generated images.")
-    said.append(
-        f"Latency: batch 1 on {latency.device}, median of {latency.runs} runs after {latency.warmup}, ± the distance between quartiles."
-    )
-    return tuple(said)
+    return (*said, *latency_notes(run, rows))

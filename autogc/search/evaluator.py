@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from autogc.config.experiment import LatencyConfig
+from autogc.device_lock import working
 from autogc.errors import AutogcError, MetricError
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.statistics import recalibrate
@@ -140,6 +141,10 @@ class CandidateEvaluator:
 
     def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Return (scores, measured costs, provenance)."""
+        with working(self._device):
+            return self._evaluate(candidate)
+
+    def _evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         torch.set_num_threads(self._threads)
         torch.manual_seed(self.seed_of(candidate))
         judge = self._judge.to(self._device)

@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
+from autogc.cost import protocol_of
 from autogc.files import replacing, write_text
 from autogc.search.pareto import eligible
 from autogc.tracking.album import FRONT_CSV, FRONT_HTML, FRONT_PNG, GRID_PNG, HYPERVOLUME_PNG, write_front
@@ -89,8 +90,7 @@ def provenance_facts(
         facts["failed because"] = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
     constraints = experiment.search.constraints
     facts["constraints"] = ", ".join(f"{name} at most {most:g}" for name, most in constraints.items()) or "none"
-    latency = experiment.scores.latency
-    facts["latency"] = f"batch 1 on {latency.device}, {latency.warmup} runs to warm up, then the median and spread of {latency.runs}"
+    facts["latency"] = protocol_of(experiment.scores.latency)
     facts["MACs"] = "transposed convolutions at their input positions; the published convention counts them at their output positions"
     facts["report written on"] = machine()
     return facts

@@ -22,8 +22,9 @@ class SubnetRow:
     """One generator of the table: ``scores`` by the names of their metrics, costs, None for what was not measured.
 
     ``macs_published`` counts transposed convolutions at their output positions, as the papers do. ``latency_spread_ms`` is the
-    spread beside the median ``latency_ms``. ``intervals`` are (lower, upper) around scores, ``details`` what a score is made of, by its
-    name: where there are any. The row named ``teacher`` is what the others are compared with.
+    spread beside the median ``latency_ms``, ``latency_busy`` the share of the machine, in [0, 1], that others used meanwhile, where that
+    disturbed it. ``intervals`` are (lower, upper) around scores, ``details`` what a score is made of, by its name: where there are any.
+    The row named ``teacher`` is what the others are compared with.
     """
 
     name: str
@@ -34,6 +35,7 @@ class SubnetRow:
     storage_bytes: float | None = None
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
+    latency_busy: float | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -48,7 +50,8 @@ class SubnetRow:
         known = {key: float(value) for key, value in values.items() if value is not None and key in QUANTITIES}
         scores = {key: value for key, value in known.items() if QUANTITIES[key].is_score}
         costs = {key: value for key, value in known.items() if key not in scores}
-        return cls(name=name, scores=scores, latency_spread_ms=values.get("latency_spread_ms"), **costs)  # type: ignore[arg-type]
+        spread, busy = values.get("latency_spread_ms"), values.get("latency_busy")
+        return cls(name=name, scores=scores, latency_spread_ms=spread, latency_busy=busy, **costs)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""

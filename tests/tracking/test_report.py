@@ -90,7 +90,7 @@ def test_a_report_says_where_numbers_come_from(written):
         "**evaluations**: 6, of which 5 complete",
         "**failed because**: images hold NaN (1)",
         "**constraints**: macs at most 3.5e+09",
-        "**latency**: batch 1 on cpu, 100 runs to warm up",
+        "**latency**: batch 1 on cpu, PyTorch eager, median of 100 runs after 100",
     ):
         assert said in text
     assert markdown_table(ROWS) in text

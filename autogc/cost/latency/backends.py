@@ -28,8 +28,8 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 class Backend:
     """A way to run a module.
 
-    ``title`` is what tables call it; ``problem(device)`` says why it can't be had here, or None; ``prepare(module, image, device, threads)``
-    returns what is timed: a function without arguments that starts one forward pass of the image and returns its output.
+    ``title`` is what tables call it; ``problem(device)`` says why it can't be had here, or None; ``prepare(module, image, device,
+    threads)`` returns what is timed: a function without arguments that starts one forward pass of the image.
     """
 
     title: str
@@ -115,14 +115,12 @@ def onnx_bytes(module: nn.Module, image: Tensor) -> bytes:
             warnings.simplefilter("ignore")
             program = torch.onnx.export(module, (image.cpu(),), dynamo=True, verbose=False)
             assert program is not None
-            written = io.BytesIO()
-            program.save(written)
-            return written.getvalue()
+            return bytes(program.model_proto.SerializeToString())
     except Exception as error:  # whatever the exporter raises for what it does not know
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        why = f"{type(error).__name__}: {first}"
         raise ConfigError(
-            f"latency backend 'onnxruntime': this generator can't be exported to ONNX ({type(error).__name__}: {first}); use backend: eager",
-            source="latency",
+            f"latency backend 'onnxruntime': this generator can't be exported to ONNX ({why}); use backend: eager", source="latency"
         ) from error
     finally:
         logger.setLevel(level)

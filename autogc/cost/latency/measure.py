@@ -52,6 +52,13 @@ class Latency:
         """Whether other work ran beside the measurement, so that the number is likely too high."""
         return not self.alone or (self.busy is not None and self.busy > QUIET)
 
+    @property
+    def beside(self) -> float | None:
+        """The share of the machine that others used, in [0, 1], where the measurement was disturbed; None where it was not."""
+        if not self.disturbed:
+            return None
+        return 1.0 if self.busy is None else self.busy
+
 
 @dataclass(frozen=True)
 class Instruments:
@@ -66,9 +73,9 @@ def measure_latency(module: nn.Module, example: Tensor, config: LatencyConfig, *
 
     GAN Compression (Li et al., CVPR 2020) gives the mean of 100 runs after 100 warm-up runs; the median and the distance
     between the quartiles stand beside it, because a busy machine moves the mean. A copy is timed: ``module`` stays where it is.
-    No other autogc process of this user works on the device meanwhile; for others' work to end ``config.patience_s`` seconds are waited, then
-    it is measured all the same, and ``busy`` says so.
-    Raises ConfigError where the device or the backend is not there, or where the backend makes another image than the module.
+    No other autogc process of this user works on the device meanwhile. For the work of others to end ``config.patience_s`` seconds are
+    waited; then it is measured all the same, and ``busy`` says so. Raises ConfigError where the device or the backend is not there, or
+    where the backend makes another image than the module.
     """
     instruments = instruments or Instruments()
     device = latency_device(config.device)
@@ -132,8 +139,8 @@ def timed_runs(
 def protocol_of(config: LatencyConfig) -> str:
     """Return how latencies are taken, in words for below a table."""
     threads = f", {config.threads} threads" if config.threads else ""
-    title = BACKENDS[config.backend].title
-    return f"batch 1 on {config.device}{threads}, {title}, median of {config.runs} runs after {config.warmup}, ± the distance between quartiles"
+    taken_by = f"batch 1 on {config.device}{threads}, {BACKENDS[config.backend].title}"
+    return f"{taken_by}, median of {config.runs} runs after {config.warmup}, ± the distance between quartiles"
 
 
 def finish(device: torch.device) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autogc.data import Dataset
+from autogc.device_lock import working
 from autogc.errors import ConfigError, DivergenceError
 from autogc.progress import Progress
 
@@ -63,13 +64,14 @@ def fit(network: nn.Module, loss: Callable[[], Tensor], schedule: Schedule, *, d
     progress.start("training the judge on real pictures", total=schedule.steps)
     with _reproducible(schedule.threads):
         for step in range(schedule.steps):
-            value = loss()
-            if not torch.isfinite(value):
-                name = type(network).__name__
-                raise DivergenceError(f"the {name} diverged at step {step}: lower its learning_rate ({schedule.learning_rate})")
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
+            with working(str(device)):
+                value = loss()
+                if not torch.isfinite(value):
+                    name = type(network).__name__
+                    raise DivergenceError(f"the {name} diverged at step {step}: lower its learning_rate ({schedule.learning_rate})")
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
             rate.step()
             progress.update(step + 1, loss=float(value.detach()))
     network.eval().requires_grad_(False)

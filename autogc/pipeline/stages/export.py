@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autogc.cost import measure_latency
 from autogc.errors import MissingStageError, RunDirectoryError
 from autogc.export import verify_package, write_package
 from autogc.export.package import MANIFEST
@@ -12,6 +11,7 @@ from autogc.files import write_json
 from autogc.models import completed
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
+from autogc.pipeline.timing import latency_of
 from autogc.search import pick as pick_evaluation
 from autogc.supernet.statistics import statistics_of
 from autogc.training.stage import example_input, given_to_generator
@@ -42,7 +42,7 @@ def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | 
         )
     example = example_input(run.data)
     subnet = run.subnet(chosen.candidate)
-    latency = measure_latency(subnet, example, run.experiment.scores.latency)
+    latency = latency_of(run, chosen.candidate.hash, lambda: subnet)
     write_package(
         directory,
         supernet=run.supernet,

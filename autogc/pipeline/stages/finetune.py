@@ -9,8 +9,9 @@ from autogc.export import load_package, rescore_package
 from autogc.export.package import MANIFEST
 from autogc.files import read_json
 from autogc.pipeline.run import Run
-from autogc.pipeline.score import measured_package
+from autogc.pipeline.score import identity_of, measured_package
 from autogc.pipeline.stage import Stage, training_outlook
+from autogc.pipeline.timing import latency_of
 from autogc.training import finetune
 
 
@@ -41,13 +42,14 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
 
 
 def _score(run: Run, directory: Path) -> None:
-    row = measured_package(run, directory.name, load_package(directory, source=run.experiment.generator.source))
-    assert row.latency_ms is not None
+    package = load_package(directory, source=run.experiment.generator.source)
+    row = measured_package(run, directory.name, package)
+    latency = latency_of(run, identity_of(package), lambda: package.module)
     rescore_package(
         directory,
         scores=row.scores,
-        provenance=run.judge.provenance(run.data.test),
-        costs={"latency_ms": row.latency_ms},
+        provenance={**run.judge.provenance(run.data.test), "latency": latency.to_json()},
+        costs={"latency_ms": latency.median_ms},
         source=run.experiment.generator.source,
     )
 

@@ -44,7 +44,7 @@ def _report(run: Run) -> None:
         rows=(teacher, before, after, *baselines),
         front=tuple(rows),
         chosen=str(run.finetuned),
-        notes=notes(run, split="test"),
+        notes=notes(run, split="test", rows=(teacher, before, after, *baselines, *rows)),
         made_from=_made_from(run),
     )
     picked = {one.candidate.hash: one.candidate for one in spread(members, MEMBERS)}
