@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "Do everything: teacher, supernet, search, export, fine-tuning, report.",
     "data": "Look at a dataset, or pack it into Parquet shards.",
     "inspect": "Show what a generator's supernet can vary, and what it can't, with the reasons.",
+    "profile": "Show what one subnet costs, by formula and counted again, layer by layer.",
     "teacher": "Train the teacher, or take it from a checkpoint.",
     "supernet": "Distil the teacher into the supernet.",
     "search": "Search the supernet's subnets for the Pareto front.",

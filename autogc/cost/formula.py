@@ -1,13 +1,13 @@
 """What one layer costs, as a formula in the kept channels and the layer's compression values.
 
 Every length of a tensor's axis is a constant plus, for each channel group on it, the group's kept channels times how many
-indices a channel takes there. The number of elements is the product of the lengths; MACs, parameters and stored bytes follow
-from the numbers of elements. Nothing is built or run, and all of it works on numpy arrays of kept channels.
+indices a channel takes there. The number of elements is the product of the lengths; MACs, bit operations, parameters and stored bytes
+follow from the numbers of elements. Nothing is built or run, and all of it works on numpy arrays of kept channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ from autogc.supernet.candidate import Value
 from autogc.supernet.groups import AxisLength, ChannelGroup, Product
 
 # The order of the columns wherever costs stand in an array.
-COSTS = ("macs", "macs_published", "params", "storage_bytes")
+COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes")
 # A packed file: an 8-byte length, a header padded to 128 bytes, the payload (see ``export.packed``).
 PACKED_OVERHEAD = 8 + 128
 # The dimensions that change how a weight is stored; the others act on shapes or activations.
 WEIGHT_DIMENSIONS = ("element_pruning", "weight_bits", "codebook")
+# What is not quantised is float32; so are the entries of a codebook, which are looked up and then multiplied.
+FULL_BITS = 32
 
 Kept = Mapping[str, Any]  # group name -> kept channels: an int, or an int64 array
 
@@ -100,10 +102,10 @@ class Term:
         multiplied = {group for product in self.products for length in product.factors for group, _ in length.parts}
         return frozenset(multiplied.union(group for size in sizes for group in size.groups))
 
-    def costs(self, kept: Kept, values: Mapping[str, Value]) -> np.ndarray:
-        """Return int64 ``(..., 4)`` in the order of ``COSTS``; ``...`` is the shape that the arrays of ``kept`` broadcast to.
+    def counts(self, kept: Kept, values: Mapping[str, Value]) -> np.ndarray:
+        """Return MACs, published MACs, parameters and stored bytes, int64 ``(..., 4)``.
 
-        ``values`` are the layer's values by dimension; absent ones are neutral.
+        ``...`` is the shape that the arrays of ``kept`` broadcast to. ``values`` are the layer's values by dimension, absent ones neutral.
         """
         operator = str(values.get("operator", "dense"))
         storing = {name: value for name, value in values.items() if name in WEIGHT_DIMENSIONS}
@@ -118,13 +120,54 @@ class Term:
             params = params + numel * weight.is_parameter
             stored = stored + packed_bytes(numel, weight.size.axes[0].of(kept), storing)
         for product in self.products:
-            multiplied: Any = 1
-            for length in product.factors:
-                multiplied = multiplied * length.of(kept)
+            multiplied = _multiplied(product, kept)
             macs = macs + multiplied * product.positions
             published = published + multiplied * product.published_positions
         for tensor in self.rest[operator]:
             numel = tensor.size.numel(kept)
             params = params + numel * tensor.is_parameter
             stored = stored + numel * tensor.itemsize
-        return np.stack(np.broadcast_arrays(*(np.asarray(part, dtype=np.int64) for part in (macs, published, params, stored))), axis=-1)
+        return _stacked(macs, published, params, stored)
+
+    def bit_operations(self, kept: Kept, values: Mapping[str, Value]) -> np.ndarray:
+        """Return BOPs, int64 ``(..., 1)``: MACs x bits of a weight x bits of an activation, as for ``counts``.
+
+        (Baskin et al., UNIQ, 2018, count so up to the accumulator's bits; van Baalen et al., Bayesian Bits, NeurIPS 2020, exactly so.)
+        Only what the layer reads is quantised: the second convolution of a separable pair reads the first one's float32 result. Pruned
+        weights are multiplied as zeros, and count.
+        """
+        weight_bits = int(values.get("weight_bits", FULL_BITS))
+        activation_bits = int(values.get("activation_bits", FULL_BITS))
+        total: Any = 0
+        for place, weight in enumerate(self.weights[str(values.get("operator", "dense"))]):
+            total = total + weight.size.numel(kept) * (weight.positions * weight_bits * (FULL_BITS if place else activation_bits))
+        for product in self.products:
+            total = total + _multiplied(product, kept) * (product.positions * weight_bits * activation_bits)
+        return _stacked(total)
+
+
+def _multiplied(product: Product, kept: Kept) -> Any:
+    multiplied: Any = 1
+    for length in product.factors:
+        multiplied = multiplied * length.of(kept)
+    return multiplied
+
+
+def _stacked(*parts: Any) -> np.ndarray:
+    return np.stack(np.broadcast_arrays(*(np.asarray(part, dtype=np.int64) for part in parts)), axis=-1)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Costs that depend on the same dimensions of a layer, so that one table holds them all."""
+
+    costs: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    of: Callable[[Term, Kept, Mapping[str, Value]], np.ndarray]  # int64 (..., len(costs))
+
+
+# Apart, because pruning does not change bit operations and the bits of activations nothing else: one table would be their product.
+FAMILIES = (
+    Family(("macs", "macs_published", "params", "storage_bytes"), ("operator", *WEIGHT_DIMENSIONS), Term.counts),
+    Family(("bops",), ("operator", "weight_bits", "codebook", "activation_bits"), Term.bit_operations),
+)

@@ -21,6 +21,24 @@ def fvcore_by_operator(module: nn.Module, example: Tensor) -> dict[str, int]:
 
     What fvcore calls flops are multiply-accumulates. The module is left in the mode that it came in.
     """
+    return _counted(module, example).get("", {})
+
+
+def fvcore_by_module(module: nn.Module, example: Tensor) -> dict[str, dict[str, int]]:
+    """Return the same for each module that does something itself: what its parts do is counted at them. A shared module has one name."""
+    counted = _counted(module, example)
+    own = {name: dict(operators) for name, operators in counted.items()}
+    for name, operators in counted.items():
+        if name:
+            parent = own[name.rpartition(".")[0]]
+            for operator, count in operators.items():
+                parent[operator] -= count
+    found = {name: {operator: count for operator, count in operators.items() if count} for name, operators in own.items()}
+    return {name: operators for name, operators in found.items() if operators}
+
+
+def _counted(module: nn.Module, example: Tensor) -> dict[str, dict[str, int]]:
+    """Return fvcore's counts by module, parts included, and operator."""
     training = {name: part.training for name, part in module.named_modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     module.eval()
@@ -33,12 +51,12 @@ def fvcore_by_operator(module: nn.Module, example: Tensor) -> dict[str, int]:
 
             analysis = FlopCountAnalysis(module, example).tracer_warnings("none").set_op_handle(**HANDLES)
             analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-            counted = analysis.by_operator()
+            counted = analysis.by_module_and_operator()
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for name, part in module.named_modules():
             part.training = training[name]
-    return {name: int(count) for name, count in counted.items()}
+    return {name: {operator: int(count) for operator, count in operators.items()} for name, operators in counted.items()}
 
 
 def _shape(value: Any) -> list[int]:

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from autogc.compression import DIMENSIONS
-from autogc.cost.formula import COSTS, PACKED_OVERHEAD, Term
+from autogc.cost.formula import COSTS, FAMILIES, PACKED_OVERHEAD, Family, Term
 from autogc.cost.least import fewest_channels, minimize
 from autogc.cost.tables import CHANNEL_DIMENSIONS, LAYER_DIMENSIONS, Controls, Table, build_table, look_up, merged
 from autogc.cost.terms import terms_of
@@ -30,6 +30,7 @@ class CostModel:
 
     * ``macs``: multiply-accumulates of convolutions and linear layers as they are done, equal to fvcore's count of the extracted module;
     * ``macs_published``: the same with transposed convolutions counted at their output positions, as the papers do;
+    * ``bops``: bit operations, the sum of ``macs`` x bits of the weights x bits of the activations (32 where they are not quantised);
     * ``params``: the extracted module's parameters;
     * ``storage_bytes``: the size of the exported ``packed.safetensors``.
 
@@ -51,11 +52,13 @@ class CostModel:
                 if value is not None:
                     count = DIMENSIONS[dimension].count(count, value, group.multiple)  # type: ignore[attr-defined]
             kept[name] = int(count)
-        total = np.zeros(len(COSTS), dtype=np.int64)
+        found = {"storage_bytes": PACKED_OVERHEAD}
         for term in self._terms:
-            total += term.costs(kept, _values_at(candidate, term.layer))
-        total[COSTS.index("storage_bytes")] += PACKED_OVERHEAD
-        return dict(zip(COSTS, (int(value) for value in total), strict=True))
+            values = _values_at(candidate, term.layer)
+            for family in FAMILIES:
+                for name, value in zip(family.costs, family.of(term, kept, values).tolist(), strict=True):
+                    found[name] = found.get(name, 0) + value
+        return {name: found[name] for name in COSTS}
 
     @property
     def space(self) -> Space:
@@ -68,15 +71,18 @@ class CostModel:
         return Controls(self.space)
 
     @cached_property
-    def _tables(self) -> tuple[list[Table], list[Term]]:
-        """The merged tables, and the terms that have too many combinations for one."""
+    def _tables(self) -> list[tuple[Family, list[Table], list[Term]]]:
+        """For each family the merged tables, and the terms that have too many combinations for one."""
         full = [range(size) for size in self._controls.sizes]
-        small: list[Term] = []
-        large: list[Term] = []
-        for term in self._terms:
-            combinations = prod(self._controls.sizes[decision] for decision in self._controls.deciding(term))
-            (small if combinations <= LARGEST_TABLE else large).append(term)
-        return merged([build_table(term, self._controls, self._groups, full) for term in small]), large
+        found = []
+        for family in FAMILIES:
+            small: list[Term] = []
+            large: list[Term] = []
+            for term in self._terms:
+                combinations = prod(self._controls.sizes[decision] for decision in self._controls.deciding(term, family))
+                (small if combinations <= LARGEST_TABLE else large).append(term)
+            found.append((family, merged(build_table(term, family, self._controls, self._groups, full) for term in small), large))
+        return found
 
     def costs_of(self, columns: np.ndarray) -> dict[str, np.ndarray]:
         """Return each cost, int64 (N,), of candidates given as indices into their decisions' values: integers (N, decisions)."""
@@ -86,35 +92,36 @@ class CostModel:
             raise ValueError(f"columns must be integers of shape (N, {len(sizes)}), got {columns.dtype} of shape {columns.shape}")
         if len(columns) and (columns.min() < 0 or (columns.max(axis=0) >= sizes).any()):
             raise ValueError("columns hold an index that its decision does not have")
-        tables, large = self._tables
-        total = np.empty((len(columns), len(COSTS)), dtype=np.int64)
+        found = {name: np.empty(len(columns), dtype=np.int64) for name in COSTS}
         for start in range(0, len(columns), CHUNK):
             # One row a decision: a look-up reads whole decisions, not whole candidates.
             rows = np.ascontiguousarray(columns[start : start + CHUNK].T)
-            part = look_up(tables, rows)
-            for term in large:
-                part += self._direct(term, rows)
-            total[start : start + CHUNK] = part
-        total[:, COSTS.index("storage_bytes")] += PACKED_OVERHEAD
-        return {name: np.ascontiguousarray(total[:, index]) for index, name in enumerate(COSTS)}
+            for family, tables, large in self._tables:
+                part = look_up(tables, rows, len(family.costs))
+                for term in large:
+                    part += self._direct(term, family, rows)
+                for index, name in enumerate(family.costs):
+                    found[name][start : start + CHUNK] = part[:, index]
+        found["storage_bytes"] += PACKED_OVERHEAD
+        return found
 
-    def _direct(self, term: Term, rows: np.ndarray) -> np.ndarray:
-        """Return a term's costs, int64 (N, 4), without its table: the formula once for each combination of the layer's own values."""
+    def _direct(self, term: Term, family: Family, rows: np.ndarray) -> np.ndarray:
+        """Return a term's costs of a family, int64 (N, costs), without a table: the formula for each combination of the layer's values."""
         full = [range(size) for size in self._controls.sizes]
         kept = {}
         for name in term.groups:
             deciding, counts = self._controls.kept(self._groups[name], full)
             kept[name] = np.broadcast_to(counts[tuple(rows[decision] for decision in deciding)], rows.shape[1:])
-        layer = {name: found for name in LAYER_DIMENSIONS if (found := self._controls.of(name, term.layer)) is not None}
+        layer = {name: found for name in family.dimensions if (found := self._controls.of(name, term.layer)) is not None}
         choosing = sorted({decision for decision, _ in layer.values()})
-        costs = np.empty((rows.shape[1], len(COSTS)), dtype=np.int64)
+        costs = np.empty((rows.shape[1], len(family.costs)), dtype=np.int64)
         combinations, which = np.unique(rows[choosing], axis=1, return_inverse=True)
         for index, combination in enumerate(combinations.T):
             position = dict(zip(choosing, combination, strict=True))
             settled = {name: values[position[decision]] for name, (decision, values) in layer.items()}
             here = np.flatnonzero(which.reshape(-1) == index)
             values = {name: value for name, value in settled.items() if value is not None}
-            costs[here] = term.costs({name: counts[here] for name, counts in kept.items()}, values)
+            costs[here] = family.of(term, {name: counts[here] for name, counts in kept.items()}, values)
         return costs
 
     def least(self, cost: str) -> int:
@@ -128,13 +135,14 @@ class CostModel:
     @cached_property
     def _least(self) -> dict[str, tuple[int, list[int]]]:
         allowed = fewest_channels(self._controls, list(self._groups.values()))
-        tables = merged(build_table(term, self._controls, self._groups, allowed) for term in self._terms)
         found = {}
-        for index, name in enumerate(COSTS):
-            factors = [(table.decisions, table.costs[..., index]) for table in tables]
-            value, chosen = minimize(factors, [len(values) for values in allowed])
-            indices = [values[choice] for values, choice in zip(allowed, chosen, strict=True)]
-            found[name] = (value + (PACKED_OVERHEAD if name == "storage_bytes" else 0), indices)
+        for family in FAMILIES:
+            tables = merged(build_table(term, family, self._controls, self._groups, allowed) for term in self._terms)
+            for index, name in enumerate(family.costs):
+                factors = [(table.decisions, table.costs[..., index]) for table in tables]
+                value, chosen = minimize(factors, [len(values) for values in allowed])
+                indices = [values[choice] for values, choice in zip(allowed, chosen, strict=True)]
+                found[name] = (value + (PACKED_OVERHEAD if name == "storage_bytes" else 0), indices)
         return found
 
     def feasible(self, columns: np.ndarray, constraints: Mapping[str, float]) -> np.ndarray:

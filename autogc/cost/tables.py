@@ -14,20 +14,20 @@ from math import prod
 import numpy as np
 
 from autogc.compression import DIMENSIONS
-from autogc.cost.formula import COSTS, Term
+from autogc.cost.formula import Family, Term
 from autogc.supernet.candidate import Value
 from autogc.supernet.groups import ChannelGroup
 from autogc.supernet.space import Space
 
 CHANNEL_DIMENSIONS = ("width", "filter_pruning")
-LAYER_DIMENSIONS = ("operator", "element_pruning", "weight_bits", "codebook")
+LAYER_DIMENSIONS = ("operator", "element_pruning", "weight_bits", "codebook", "activation_bits")
 
 Allowed = Sequence[Sequence[int]]  # for each decision, the value indices that are considered
 
 
 @dataclass(frozen=True)
 class Table:
-    """``costs`` is int64, one axis a decision of ``decisions`` (ascending), then the four costs."""
+    """``costs`` is int64, one axis a decision of ``decisions`` (ascending), then the costs of a family."""
 
     decisions: tuple[int, ...]
     costs: np.ndarray
@@ -39,7 +39,7 @@ class Table:
     def aligned(self, decisions: Sequence[int]) -> np.ndarray:
         """Return the costs with an axis of length 1 for every decision of ``decisions`` that this table does not depend on."""
         lengths = dict(zip(self.decisions, self.costs.shape[:-1], strict=True))
-        return self.costs.reshape(*(lengths.get(decision, 1) for decision in decisions), len(COSTS))
+        return self.costs.reshape(*(lengths.get(decision, 1) for decision in decisions), self.costs.shape[-1])
 
 
 class Controls:
@@ -62,10 +62,10 @@ class Controls:
         """Return the (dimension, target) pairs that a decision sets."""
         return [place for place, (index, _) in self._values.items() if index == decision]
 
-    def deciding(self, term: Term) -> tuple[int, ...]:
-        """Return the decisions that a term's cost depends on, ascending."""
+    def deciding(self, term: Term, family: Family) -> tuple[int, ...]:
+        """Return the decisions that a term's costs of a family depend on, ascending."""
         places = [(dimension, group) for group in term.groups for dimension in CHANNEL_DIMENSIONS]
-        places += [(dimension, term.layer) for dimension in LAYER_DIMENSIONS]
+        places += [(dimension, term.layer) for dimension in family.dimensions]
         return tuple(sorted({found[0] for place in places if (found := self.of(*place)) is not None}))
 
     def kept(self, group: ChannelGroup, allowed: Allowed) -> tuple[tuple[int, ...], np.ndarray]:
@@ -88,9 +88,9 @@ def _count(dimension: str, available: np.ndarray, value: Value, multiple: int) -
     return counted
 
 
-def build_table(term: Term, controls: Controls, groups: Mapping[str, ChannelGroup], allowed: Allowed) -> Table:
-    """Return the term's costs for every combination of the allowed values of the decisions that it depends on."""
-    decisions = controls.deciding(term)
+def build_table(term: Term, family: Family, controls: Controls, groups: Mapping[str, ChannelGroup], allowed: Allowed) -> Table:
+    """Return the term's costs of a family for every combination of the allowed values of the decisions that they depend on."""
+    decisions = controls.deciding(term, family)
     shape = tuple(len(allowed[decision]) for decision in decisions)
     kept = {}
     for name in term.groups:
@@ -98,14 +98,14 @@ def build_table(term: Term, controls: Controls, groups: Mapping[str, ChannelGrou
         order = sorted(range(len(own)), key=lambda axis: own[axis])
         lengths = {decision: len(allowed[decision]) for decision in own}
         kept[name] = counts.transpose(order).reshape([lengths.get(decision, 1) for decision in decisions])
-    costs = np.empty((*shape, len(COSTS)), dtype=np.int64)
-    layer = {dimension: found for dimension in LAYER_DIMENSIONS if (found := controls.of(dimension, term.layer)) is not None}
+    costs = np.empty((*shape, len(family.costs)), dtype=np.int64)
+    layer = {dimension: found for dimension in family.dimensions if (found := controls.of(dimension, term.layer)) is not None}
     choosing = sorted({decision for decision, _ in layer.values()})
     for chosen in product(*(range(len(allowed[decision])) for decision in choosing)):
         position = dict(zip(choosing, chosen, strict=True))
         settled = {name: values[allowed[decision][position[decision]]] for name, (decision, values) in layer.items()}
         part = tuple(slice(position[d], position[d] + 1) if d in position else slice(None) for d in decisions)
-        costs[part] = term.costs(kept, {name: value for name, value in settled.items() if value is not None})
+        costs[part] = family.of(term, kept, {name: value for name, value in settled.items() if value is not None})
     return Table(decisions, costs)
 
 
@@ -121,13 +121,13 @@ def merged(tables: Iterable[Table]) -> list[Table]:
     return found
 
 
-def look_up(tables: Sequence[Table], rows: np.ndarray) -> np.ndarray:
-    """Return the summed costs, int64 (N, 4), of value indices ``rows`` (decisions, N)."""
-    total = np.zeros((rows.shape[1], len(COSTS)), dtype=np.int64)
+def look_up(tables: Sequence[Table], rows: np.ndarray, costs: int) -> np.ndarray:
+    """Return the summed costs, int64 (N, ``costs``), of value indices ``rows`` (decisions, N)."""
+    total = np.zeros((rows.shape[1], costs), dtype=np.int64)
     for table in tables:
         lengths = table.costs.shape[:-1]
         place = np.zeros(rows.shape[1], dtype=np.intp)
         for axis, decision in enumerate(table.decisions):
             place += rows[decision] * prod(lengths[axis + 1 :])
-        total += np.take(table.costs.reshape(-1, len(COSTS)), place, axis=0)
+        total += np.take(table.costs.reshape(-1, costs), place, axis=0)
     return total

@@ -46,7 +46,10 @@ def terms_of(supernet: Supernet) -> tuple[Term, ...]:
     for name in left:
         by_groups.setdefault(sizes[name].groups, []).append(name)
     terms += [Term("", {"dense": ()}, {"dense": rest(names)}) for names in by_groups.values()]
-    terms += [Term("", {"dense": ()}, {"dense": ()}, (product,)) for product in supernet.discovery.products]
+    # A layer that runs over rows of channels still has its bits; activations multiplied with one another belong to none.
+    layer_of = {name: layer for layer, holders in supernet.holders.items() for name in holders}
+    none: dict[str, tuple[()]] = dict.fromkeys(("dense", "separable"), ())
+    terms += [Term(layer_of.get(product.where, ""), none, none, (product,)) for product in supernet.discovery.products]
     return tuple(terms)
 
 

@@ -1,7 +1,18 @@
 """Export: a chosen subnet as a directory that stands alone."""
 
-from autogc.export.package import Package, load_package, unpack_weights, write_like, write_package
+from autogc.export.package import Package, load_package, unpack_weights, values_by_tensor, write_like, write_package
+from autogc.export.packed import packed_file_size
 from autogc.export.rescore import rescore_package
 from autogc.export.verify import verify_package
 
-__all__ = ["Package", "load_package", "rescore_package", "unpack_weights", "verify_package", "write_like", "write_package"]
+__all__ = [
+    "Package",
+    "load_package",
+    "packed_file_size",
+    "rescore_package",
+    "unpack_weights",
+    "values_by_tensor",
+    "verify_package",
+    "write_like",
+    "write_package",
+]

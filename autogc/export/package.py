@@ -103,7 +103,7 @@ def write_package(
         Path(directory),
         module,
         architecture=plan.describe(module, generator),
-        values=_values_by_tensor(supernet, candidate, module),
+        values=values_by_tensor(supernet, candidate, module),
         candidate=candidate,
         costs=costs,
         scores=scores,
@@ -281,7 +281,7 @@ def _entries(architecture: Mapping[str, Any]) -> list[Entry]:
     return [Entry.from_json(entry) for entry in architecture["tensors"]]
 
 
-def _values_by_tensor(supernet: Supernet, candidate: Candidate, module: nn.Module) -> dict[str, dict[str, Value]]:
+def values_by_tensor(supernet: Supernet, candidate: Candidate, module: nn.Module) -> dict[str, dict[str, Value]]:
     """Return the compression values by the extracted module's tensor names."""
     found = {}
     for layer in supernet.layers:

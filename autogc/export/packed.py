@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autogc.compression import Value, pack, packed_bytes, unpack
 from autogc.errors import CheckpointError
+from autogc.export.tensors import named_tensors
 
 HEADER_BYTES = 128
 
@@ -64,6 +66,15 @@ def write_packed(path: Path, tensors: Mapping[str, Tensor], entries: Sequence[En
     header = json.dumps({"packed": {"dtype": "U8", "shape": [len(payload)], "data_offsets": [0, len(payload)]}}, separators=(",", ":"))
     assert len(header) <= HEADER_BYTES
     return path.write_bytes(struct.pack("<Q", HEADER_BYTES) + header.encode().ljust(HEADER_BYTES) + payload)
+
+
+def packed_file_size(module: nn.Module, values: Mapping[str, Mapping[str, Value]]) -> int:
+    """Return the bytes of the file that an extracted module ships as: it is written, measured and removed. ``values`` by tensor name."""
+    tensors = named_tensors(module)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "packed.safetensors"
+        write_packed(path, tensors, entries_of(tensors, values))
+        return path.stat().st_size
 
 
 def read_packed(path: Path, entries: Sequence[Entry]) -> dict[str, Tensor]:

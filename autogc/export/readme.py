@@ -14,6 +14,7 @@ from autogc.supernet.candidate import Candidate
 MEANINGS = {
     "macs": "multiply-accumulates of convolutions and linear layers for one image, as they are done (fvcore's count)",
     "macs_published": "the same with transposed convolutions counted at their output positions, as papers do",
+    "bops": "bit operations: macs x bits of the weights x bits of the activations, 32 where they are not quantised",
     "params": "parameters",
     "storage_bytes": "bytes of packed.safetensors, which is what ships",
     "latency_ms": "milliseconds for one image, the median of several runs",

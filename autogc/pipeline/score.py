@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from autogc.cost import COSTS
 from autogc.device_lock import working
 from autogc.export import Package, load_package
 from autogc.files import read_json, write_json
@@ -44,7 +45,7 @@ def measure(
     latency = measure_here(run, module) if identity is None else latency_of(run, identity, lambda: module)
     with working(str(run.device)):
         judged = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
-    counted = {cost: costs[cost] for cost in ("macs", "macs_published", "params", "storage_bytes")}
+    counted = {cost: costs[cost] for cost in COSTS if cost in costs}  # packages of earlier versions know fewer
     return SubnetRow(name=name, scores=judged.scores, intervals=judged.intervals, details=judged.details, **counted, **in_row(latency))
 
 

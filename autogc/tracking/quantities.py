@@ -46,6 +46,7 @@ QUANTITIES = {
         ),
         Quantity("macs", "MACs", prefixed=True),
         Quantity("macs_published", "MACs, published convention", prefixed=True),
+        Quantity("bops", "Bit operations", prefixed=True),
         Quantity("params", "Parameters", prefixed=True),
         Quantity("storage_bytes", "Stored size", unit="B", prefixed=True),
         Quantity("latency_ms", "Latency", unit="ms"),

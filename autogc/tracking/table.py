@@ -31,6 +31,7 @@ class SubnetRow:
     scores: Mapping[str, float] = field(default_factory=dict)
     macs: float | None = None
     macs_published: float | None = None
+    bops: float | None = None
     params: float | None = None
     storage_bytes: float | None = None
     latency_ms: float | None = None

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from autogc.config.experiment import SpaceConfig
-from autogc.cost import COSTS, CostModel, fvcore_by_operator, fvcore_macs, fvcore_norm_macs, model
+from autogc.cost import COSTS, CostModel, fvcore_by_operator, fvcore_macs, fvcore_norm_macs, model, recount
 from autogc.errors import ConfigError
+from autogc.export import packed_file_size, values_by_tensor
 from autogc.models import GENERATORS
 from autogc.supernet import Candidate, Space, Supernet
 
 EXAMPLE = torch.zeros(1, 4, 16, 24)
+SUMMED = ("macs", "macs_published", "bops", "params")
 
 
 def test_the_published_numbers() -> None:
@@ -26,6 +28,7 @@ def test_the_published_numbers() -> None:
     assert dense == {
         "macs": 49_551_507_456,
         "macs_published": 56_799_264_768,
+        "bops": 49_551_507_456 * 32 * 32,
         "params": 11_378_179,
         "storage_bytes": 4 * 11_378_179 + 136,
     }
@@ -42,6 +45,7 @@ def test_one_candidate_by_arithmetic() -> None:
             "operator": {"blocks.0.conv1": "separable"},
             "element_pruning": {"head.conv": 0.5},
             "weight_bits": {"blocks.0.conv1": 8},
+            "activation_bits": {"blocks.0.conv1": 4, "up1.conv": 8},
             "codebook": {"head.conv": 16, "down1.conv": 256},
         }
     )
@@ -64,9 +68,12 @@ def test_one_candidate_by_arithmetic() -> None:
     stored += (40 * 4 + 40 * 9) + (48 * 4 + 48 * 40) - 4 * (40 * 9 + 48 * 40)
     head = weights["head"][0]
     stored += head // 8 + 16 * 4 + head // 2 // 2 - 4 * head
+    # The pointwise convolution reads the depthwise one's result, which is not quantised; a codebook's entries are float32.
+    bits = dict.fromkeys(weights, 32 * 32) | {"depthwise": 8 * 4, "pointwise": 8 * 32, "up1": 32 * 8}
     assert CostModel(supernet).costs(candidate) == {
         "macs": sum(count * done for count, done, _ in weights.values()),
         "macs_published": sum(count * published for count, _, published in weights.values()),
+        "bops": sum(count * done * bits[name] for name, (count, done, _) in weights.items()),
         "params": numel + biases,
         "storage_bytes": 8 + 128 + stored,
     }
@@ -79,6 +86,11 @@ def test_random_candidates_cost_what_the_extracted_module_does(supernet: Superne
     module = supernet.extract(candidate)
     assert costs["macs"] == fvcore_macs(module, EXAMPLE)
     assert costs["params"] == sum(parameter.numel() for parameter in module.parameters())
+    values = values_by_tensor(supernet, candidate, module)
+    counted = recount(module, EXAMPLE, values)
+    assert {name: costs[name] for name in SUMMED} == {name: counted.total(name) for name in SUMMED}
+    assert costs["storage_bytes"] == packed_file_size(module, values) == 136 + sum(layer.stored_bytes for layer in counted.layers)
+    assert counted.norm_macs == fvcore_norm_macs(module, EXAMPLE)
 
 
 @pytest.mark.parametrize("largest_table", [model.LARGEST_TABLE, 0])

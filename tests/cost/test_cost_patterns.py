@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autogc.cost import CostModel, fvcore_macs
+from autogc.cost import CostModel, fvcore_macs, recount
+from autogc.export import values_by_tensor
 from autogc.supernet import Candidate, Supernet
 
 
@@ -49,14 +50,17 @@ def test_costs_are_the_extracted_modules(patterns: Supernet, seed: int) -> None:
         widths[group.name] = rng.randint(1, group.size // group.multiple) * group.multiple
         ratios[group.name] = rng.choice([0.0, 0.3])
     operators = {site: rng.choice(["dense", "separable"]) for site in patterns.sites}
-    candidate = Candidate({"width": widths, "filter_pruning": ratios, "operator": operators})
+    bits = {dimension: {layer: rng.choice([8, 4]) for layer in patterns.quantizable} for dimension in ("weight_bits", "activation_bits")}
+    candidate = Candidate({"width": widths, "filter_pruning": ratios, "operator": operators, **bits})
     costs = CostModel(patterns).costs(candidate)
     module = patterns.extract(candidate)
     example = torch.rand(1, 12, 1, 1)
     assert torch.allclose(module(example), patterns(example, candidate), atol=1e-6)
     assert costs["macs"] == fvcore_macs(module, example)
     assert costs["params"] == sum(parameter.numel() for parameter in module.parameters())
-    assert costs["storage_bytes"] == 136 + 4 * costs["params"]
+    counted = recount(module, example, values_by_tensor(patterns, candidate, module))
+    assert costs["bops"] == counted.total("bops") and costs["macs_published"] == counted.total("macs_published")
+    assert costs["storage_bytes"] == 136 + sum(layer.stored_bytes for layer in counted.layers)
 
 
 def test_the_patterns_are_elastic(patterns: Supernet) -> None:
