@@ -61,6 +61,7 @@ def _print_plan(plan: Plan) -> None:
         ("data", plan.data),
         ("decisions", f"{len(plan.decisions)}, making {plan.size:.3g} subnets"),
         ("allowed by the constraints", f"{plan.share:.2%} of " + ("them all" if plan.share_is_exact else "a uniform sample of them")),
+        *(("to be downloaded first", download) for download in plan.downloads),
     ]
     console.print(pairs_table(pairs, title=f"{plan.experiment}: a dry run, nothing is started"))
     rows = [SubnetRow(name=name, **getattr(plan, name)) for name in ("teacher", "largest", "smallest")]

@@ -80,10 +80,11 @@ class Judge:
         """Load the judge from ``directory``, or train its networks and write it there, whole or not at all.
 
         Raises ``ConfigError`` for networks that cannot judge this dataset, ``RunDirectoryError`` when ``directory`` holds the judge of
-        other settings or another dataset, ``CheckpointError`` when its files were changed.
+        other settings or another dataset, ``CheckpointError`` when its files were changed or published weights cannot be had.
         """
         device = torch.device(device)
         networks = Networks.build(scores, data, seed=seed)
+        networks.fetch(progress or Silent())
         settings = storage.settings_of(scores, data, seed=seed)
         if storage.exists(directory):
             storage.load(directory, networks, settings=settings)

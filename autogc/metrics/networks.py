@@ -10,6 +10,7 @@ import torch
 from autogc.config.experiment import Component, PixelsConfig, ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError
+from autogc.metrics.judge_networks.download import Downloadable, Published
 from autogc.metrics.metric import WINDOW, Need
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork, Trainable
 from autogc.progress import Progress
@@ -62,6 +63,18 @@ class Networks:
             "windows": min(data.height, data.width) - 2 * pixels.border >= WINDOW,
         }
         return frozenset(need for need, present in there.items() if present)
+
+    @property
+    def downloads(self) -> tuple[Published, ...]:
+        """What must be downloaded before these networks can judge."""
+        missing = [network.missing for network in self.distinct if isinstance(network, Downloadable)]
+        return tuple(one for one in missing if one is not None)
+
+    def fetch(self, progress: Progress) -> None:
+        """Download and load what is missing. Raises ``CheckpointError`` where that is not to be had."""
+        for network in self.distinct:
+            if isinstance(network, Downloadable) and network.missing is not None:
+                network.fill(network.missing.fetch(progress))
 
     def fit(self, data: Dataset, *, seed: int, device: torch.device, progress: Progress) -> None:
         """Train what is to be trained."""

@@ -18,11 +18,13 @@ class JudgeNetwork(nn.Module):
     """A network that judges pictures (N, 3, H, W) in [-1, 1]: it has ``features``, or ``segment``, or both.
 
     ``label`` says what it is and is shown wherever one of its scores is. Its state dict is everything that its answers depend on.
-    One that ``classifies`` also says which class a picture is of, in ``features_and_probabilities``.
+    One that ``classifies`` also says which class a picture is of, in ``features_and_probabilities``. ``preprocessing`` names what it does
+    to pictures first, where that is a choice: features are comparable where weights and preprocessing are the same.
     """
 
     label: str
     classifies: bool = False
+    preprocessing: str = ""
 
     def features(self, images: Tensor) -> Tensor:
         """Return features (N, D), float32."""

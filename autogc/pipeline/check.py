@@ -16,6 +16,7 @@ from autogc.cost import CostModel, measure_latency, prove
 from autogc.data import Dataset, open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
 from autogc.metrics.catalogue import METRICS, lacking
+from autogc.metrics.judge_networks.download import Published
 from autogc.metrics.networks import Networks
 from autogc.pipeline.check_components import problems_of_parts
 from autogc.pipeline.check_networks import input_problems, network_problems, task_problems
@@ -33,19 +34,24 @@ Built = TypeVar("Built")
 
 @dataclass(frozen=True)
 class Checked:
-    """What checking an experiment has built: the decoded data, a supernet with untrained weights, its space and costs."""
+    """What checking an experiment has built: the decoded data, a supernet with untrained weights, its space and costs.
+
+    ``downloads`` are the published weights that judging needs and this machine does not have yet.
+    """
 
     data: Dataset
     supernet: Supernet
     space: Space
     costs: CostModel
+    downloads: tuple[Published, ...] = ()
 
 
 def check(experiment: Experiment, *, progress: Progress | None = None) -> Checked:
     """Build everything that the experiment names, decode the data, and see that the constraints can be met. Trains nothing, writes nothing.
 
-    Raises ConfigError with every problem that the file has, DataError for data that can't be used, CheckpointError for a checkpoint that
-    doesn't fit, ConversionError for a generator that can't be converted, InfeasibleError for constraints that nothing can meet.
+    Raises ConfigError with every problem that the file has, DataError for data that can't be used, CheckpointError for a checkpoint or a
+    judging network's weights that don't fit, ConversionError for a generator that can't be converted, InfeasibleError for constraints that
+    nothing can meet.
     """
     problems = problems_of_parts(experiment)
     if problems:
@@ -56,7 +62,9 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     problems = [*task_problems(experiment, data), *input_problems(experiment, data)]
     if problems:
         raise ConfigError(problems)
-    problems = score_problems(experiment, data)
+    networks, problems = judging_networks(experiment, data)
+    downloads = () if networks is None else networks.downloads
+    del networks  # They may be large, and are not needed until something is scored.
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found
     discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
@@ -80,19 +88,20 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     prove(supernet, costs, space.candidate(space.smallest()), example=example_input(data))
     check_constraints(experiment, supernet=supernet, space=space, costs=costs, example=example_input(data))
     check_sampler(experiment, costs)
-    return Checked(data, supernet, space, costs)
+    return Checked(data, supernet, space, costs, downloads)
 
 
-def score_problems(experiment: Experiment, data: Dataset) -> list[str]:
-    """Return what is wrong with the networks that judge, and which objectives this data and these networks can't score."""
+def judging_networks(experiment: Experiment, data: Dataset) -> tuple[Networks | None, list[str]]:
+    """Return the networks that judge and, with what is wrong with them, which objectives this data and these networks can't score."""
     try:
-        offers = Networks.build(experiment.scores, data, seed=experiment.seed).offers(data, experiment.scores.pixels)
+        networks = Networks.build(experiment.scores, data, seed=experiment.seed)
     except ConfigError as error:
-        return error.problems
+        return None, error.problems
     except (ArithmeticError, RuntimeError, TypeError) as error:
-        return [f"scores: a network can't be built with its args: {error}"]
+        return None, [f"scores: a network can't be built with its args: {error}"]
+    offers = networks.offers(data, experiment.scores.pixels)
     scores = [name for name in experiment.search.objectives if name in METRICS]
-    return [f"search.objectives: {problem}" for name in scores for problem in lacking(name, offers)]
+    return networks, [f"search.objectives: {problem}" for name in scores for problem in lacking(name, offers)]
 
 
 def _attempt(key: str, component: Component | GeneratorConfig, build: Callable[[], Built]) -> tuple[Built | None, list[str]]:

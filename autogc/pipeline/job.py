@@ -21,13 +21,19 @@ def run_stages(run: Run, *, until: str = "report") -> Report | None:
     """
     wanted = STAGES[: STAGES.index(find_stage(until)) + 1]
     if not all(stage.done(run) for stage in wanted):
-        check(run.experiment, progress=run.progress)
+        _prepare(run)
     unsettled = Tracker.unsettled(run.directory)
     for stage in wanted:
         _do(run, stage)
     if unsettled:
         _track_again(run)
     return Report.of(run.directory) if until == "report" else None
+
+
+def _prepare(run: Run) -> None:
+    """Check everything that can be wrong, and fetch what scores will need: not after hours of training, when the network is away."""
+    for weights in check(run.experiment, progress=run.progress).downloads:
+        weights.fetch(run.progress)
 
 
 def _track_again(run: Run) -> None:
@@ -49,7 +55,7 @@ def run_stage(run: Run, name: str) -> Report | None:
                 f"first: autogc run {run.directory / EXPERIMENT} --run-dir {run.directory} --until {needed}"
             )
     if not stage.done(run):
-        check(run.experiment, progress=run.progress)
+        _prepare(run)
     _do(run, stage)
     return Report.of(run.directory) if name == "report" else None
 

@@ -23,7 +23,7 @@ class Plan:
 
     ``size`` is the number of different subnets, ``share`` (0 to 1) the part of them that the constraints allow, as far as costs can be
     counted: exact, or of a uniform sample. ``teacher``, ``largest`` and ``smallest`` map cost names to values; ``stages`` says what each
-    stage would do.
+    stage would do, ``downloads`` what would be downloaded first.
     """
 
     experiment: str
@@ -37,6 +37,7 @@ class Plan:
     largest: Mapping[str, int]
     smallest: Mapping[str, int]
     stages: Mapping[str, str]
+    downloads: tuple[str, ...] = ()
 
 
 def make_plan(directory: str | Path, experiment: Experiment, *, progress: Progress | None = None) -> Plan:
@@ -61,4 +62,5 @@ def make_plan(directory: str | Path, experiment: Experiment, *, progress: Progre
         largest=costs.costs(space.candidate(space.largest())),
         smallest=costs.costs(space.candidate(space.smallest())),
         stages={stage.name: stage.outlook(run) for stage in STAGES},
+        downloads=tuple(map(str, checked.downloads)),
     )

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from dataset_examples import celeba
+from inception_weights import random_state
 from torch.nn import functional
 
 from autogc.data import DATASETS
@@ -42,6 +43,12 @@ def lenet_mnist(registry, path):
     return registry.build("lenet_mnist", {"weights": weights_of(LeNet5(), path)}, data=DATA, seed=0), DATA
 
 
+def inception_fid(registry, path):
+    if not (path / "weights.pth").exists():
+        torch.save(random_state(), path / "weights.pth")
+    return registry.build("inception_fid", {"weights": str(path / "weights.pth")}, data=DATA, seed=0), DATA
+
+
 def weights_of(network, path):
     file = path / "weights.pth"
     if not file.exists():
@@ -55,6 +62,7 @@ EXAMPLES = {
     "dataset_rotations": dataset_rotations,
     "espnet_camvid": espnet_camvid,
     "lenet_mnist": lenet_mnist,
+    "inception_fid": inception_fid,
 }
 
 
