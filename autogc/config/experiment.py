@@ -13,7 +13,7 @@ from autogc.config.section import Positive, Section
 Fraction = Annotated[float, Field(ge=0, le=1)]
 COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes", "latency_ms")
 # The scores that metrics/catalogue.py knows; a test sees that they are the same.
-SCORES = ("fid", "miou", "inception_score", "psnr", "ssim")
+SCORES = ("fid", "miou", "pixel_accuracy", "inception_score", "psnr", "ssim")
 
 
 class Component(Section):

@@ -14,7 +14,8 @@ from torch import Tensor
 class Batch:
     """``input`` float32 (N, Cin, h, w), what the generator is given, and ``target`` float32 (N, C, H, W) in [-1, 1], real pictures.
 
-    Where they are paired, the target is what the input should become, and pixels correspond. ``labels`` int64 (N, H, W) or None.
+    Where they are paired, the target is what the input should become, and pixels correspond. ``labels`` int64 (N, H, W) or None;
+    ``judged`` uint8 (N, H', W') or None, label maps of another size that are judged in their place.
     ``domains`` and ``wanted``, float32 (N, D) of 0 and 1 or None: what the target belongs to, and what the input asks for.
     """
 
@@ -24,6 +25,12 @@ class Batch:
     names: list[str]
     domains: Tensor | None = None
     wanted: Tensor | None = None
+    judged: Tensor | None = None
+
+    @property
+    def truth(self) -> Tensor | None:
+        """The label maps that a segmenter's are compared with."""
+        return self.labels if self.judged is None else self.judged
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with its tensors on ``device``."""
@@ -48,6 +55,6 @@ class Batch:
         return self._each(mirror)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        values = {name: getattr(self, name) for name in ("input", "target", "labels", "domains", "wanted")}
+        values = {name: getattr(self, name) for name in ("input", "target", "labels", "domains", "wanted", "judged")}
         changed: dict[str, Any] = {name: change(value) for name, value in values.items() if value is not None}
         return replace(self, **changed)

@@ -57,6 +57,7 @@ def cityscapes(
     width: int = 512,
     labels: str = "all",
     instances: bool = True,
+    judged_size: str = "pictures",
     load_height: int | None = None,
     load_width: int | None = None,
     limit: int | None = None,
@@ -67,7 +68,8 @@ def cityscapes(
 
     With ``labels: all`` the generator sees the 35 labels of the files, as GauGAN does (Park et al., CVPR 2019), with ``labels: train`` the
     19 classes and one channel for all else; with ``instances`` one more channel, the borders between objects: 36 in all by default.
-    Pictures are always judged by the 19 classes. Cityscapes keeps the labels of its test set, so the test split is ``val``, and
+    Pictures are always judged by the 19 classes: with ``judged_size: native`` on label maps as large as their files, 2048x1024, as mIoU is
+    published, otherwise on the resized ones. Cityscapes keeps the labels of its test set, so the test split is ``val``, and
     ``validation_count`` scenes are held out of ``train``; the seed decides which. Everything is resized to ``height`` x ``width``; with
     ``load_height`` and ``load_width`` training scenes are resized to those, and ``height`` x ``width`` of them is cut out at random.
     ``limit`` takes the first so many of each folder.
@@ -78,6 +80,7 @@ def cityscapes(
     problems.size(height, width, load_height, load_width)
     problems.at_least(1, validation_count=validation_count, limit=limit)
     problems.expect(labels in ("all", "train"), f"labels must be all or train, got {labels!r}")
+    problems.expect(judged_size in ("pictures", "native"), f"judged_size must be pictures or native, got {judged_size!r}")
     base = problems.root(root)
     problems.stop()
     kinds = [kind for kind in ENDINGS if instances or kind != "instances"]
@@ -93,6 +96,8 @@ def cityscapes(
         found = rows[split]
         made = {"targets": FileList(files_of(found, "target"), Photo(height, width))}
         made["labels"] = FileList(files_of(found, "labels"), LabelMap(height, width, judged))
+        if judged_size == "native" and split != "train":
+            made["judged"] = FileList(files_of(found, "labels"), LabelMap(None, None, judged))
         if labels == "all":
             made["maps"] = FileList(files_of(found, "labels"), LabelMap(height, width, given_table()))
         if instances:
@@ -110,6 +115,8 @@ def cityscapes(
     )
     arguments: dict[str, Any] = {"labels": labels, "instances": instances, "height": height, "width": width, "mirror": mirror}
     arguments["load"] = [load_height, load_width]
+    # What is as it was before there was a choice adds nothing, so that runs that began then go on.
+    arguments |= {"judged_size": judged_size} if judged_size != "pictures" else {}
     contents = {
         name: [[row.stem, *(scanned[name][kind][place].sha256 for kind in kinds)] for place, row in enumerate(found)]
         for name, found in rows.items()

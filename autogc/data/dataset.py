@@ -91,6 +91,8 @@ class Split:
         if self.paired and windows is not None:
             target_windows = [window.scaled(self.scale) for window in windows]
         made = self.input.make(samples, chosen, windows, split=self.name)
+        # Those have a size of their own, which no window of the picture is a window of.
+        judged = None if samples.judged is None or windows is not None else torch.from_numpy(gather(samples.judged, chosen, None))
         labels = None if samples.labels is None else torch.from_numpy(gather(samples.labels, chosen, windows).astype(np.int64))
         return Batch(
             input=made.tensor,
@@ -99,6 +101,7 @@ class Split:
             names=[self.names[place] for place in chosen],
             domains=None if samples.domains is None else torch.from_numpy(samples.domains[np.asarray(wanted)].astype(np.float32)),
             wanted=made.wanted,
+            judged=judged,
         )
 
     def windows(
@@ -142,9 +145,14 @@ class Split:
             for places in _runs(None if split.crop else _sizes_of(pictures), len(pictures), batch_size):
                 yield signed(gather(pictures, places, split.windows([], places)[1]))
 
-    def _sizes(self) -> Sequence[tuple[int, ...]] | None:
-        """Return the size of each sample's target, or None where all are equal."""
-        return _sizes_of(self.load().targets) if self.paired and self.crop is None else None
+    def _sizes(self) -> Sequence[tuple[tuple[int, ...], ...]] | None:
+        """Return the sizes of each sample's target and judged labels, or None where all are equal."""
+        if not self.paired or self.crop is not None:
+            return None
+        samples = self.load()
+        lists = [pictures for pictures in (samples.targets, samples.judged) if pictures is not None]
+        known = [sizes for sizes in map(_sizes_of, lists) if sizes is not None]
+        return list(zip(*known, strict=True)) if known else None
 
     @property
     def source(self) -> Callable[[Progress], Samples] | None:
@@ -236,7 +244,7 @@ def _windows(pictures: Pictures, places: Sequence[int], at: np.ndarray | None, *
     return found
 
 
-def _runs(sizes: Sequence[tuple[int, ...]] | None, end: int, batch_size: int) -> Iterator[list[int]]:
+def _runs(sizes: Sequence[tuple[Any, ...]] | None, end: int, batch_size: int) -> Iterator[list[int]]:
     """Yield consecutive places, at most ``batch_size`` of one size at a time."""
     places: list[int] = []
     for place in range(end):

@@ -59,7 +59,9 @@ def paired_folders(
     entry for it or not. The generator sees one channel a class and one for unlabelled pixels; where all three splits name a third folder,
     ``instances``, whose files hold a number for each object, one more for the borders between objects. With ``input_kind: image`` the
     inputs are pictures. Everything is resized to ``height`` x ``width``; with ``load_height`` and ``load_width`` the training pairs are
-    resized to those, and ``height`` x ``width`` of them is cut out at random. ``limit`` takes the first so many pairs of each split.
+    resized to those, and ``height`` x ``width`` of them is cut out at random. Where ``validation`` and ``test`` name a folder ``judged``
+    (which may be that of the inputs again), its label maps are what segmenters are compared with, each at its file's own size, as
+    published mIoU is counted. ``limit`` takes the first so many pairs of each split.
 
     Raises ``ConfigError`` for arguments, ``DataError`` for folders that are missing, empty or unpaired; ``Dataset.check`` and the first
     use raise ``DataError`` for files that cannot be decoded and labels that no class has.
@@ -67,10 +69,15 @@ def paired_folders(
     del seed  # The samples are what the files say.
     problems = Problems("paired_folders")
     folders: dict[str, Mapping[str, str]] = {"train": train, "validation": validation, "test": test}
-    # A list, so that what is wrong with each of them is said.
-    shaped = [problems.folders(name, given, needed=("input", "target"), optional=("instances",)) for name, given in folders.items()]
+    # A list, so that what is wrong with each of them is said. Nothing is judged on training samples.
+    shaped = [
+        problems.folders(name, given, needed=("input", "target"), optional=("instances",) if name == "train" else ("instances", "judged"))
+        for name, given in folders.items()
+    ]
     instances = [name for name, given in folders.items() if "instances" in given] if all(shaped) else []
     problems.expect(len(instances) in (0, len(folders)), f"instances must be given for all splits or none, not {instances} alone")
+    judged = [name for name, given in folders.items() if "judged" in given] if all(shaped) else []
+    problems.expect(len(judged) in (0, 2), f"judged must be given for validation and test or neither, not {judged} alone")
     problems.size(height, width, load_height, load_width)
     problems.at_least(1, limit=limit)
     problems.expect(input_kind in ("labels", "image"), f"input_kind must be labels or image, got {input_kind!r}")
@@ -78,7 +85,7 @@ def paired_folders(
         problems.expect(classes is not None, "input_kind labels needs classes: a list of names, or a text file with one a line")
     if input_kind == "image":
         problems.expect(classes is None and ignore_index is None, "classes and ignore_index belong to input_kind labels")
-        problems.expect(not instances, "instances belong to input_kind labels")
+        problems.expect(not instances and not judged, "instances and judged belong to input_kind labels")
     base = problems.root(root)
     problems.stop()
     labels = None if classes is None else _label_values(classes, ignore_index, base=base)
@@ -87,10 +94,12 @@ def paired_folders(
         for name, given in folders.items()
     }
     problems.stop()
-    scanned = {name: {kind: scan(files_of(found, kind)) for kind in folders[name]} for name, found in rows.items()}
+    # In an order that is not the experiment file's.
+    kinds = {name: [kind for kind in ("input", "target", "instances", "judged") if kind in given] for name, given in folders.items()}
+    scanned = {name: {kind: scan(files_of(found, kind)) for kind in kinds[name]} for name, found in rows.items()}
 
     def lists(split: str, height: int, width: int) -> dict[str, FileList]:
-        return _lists(rows[split], labels=labels, edges=bool(instances), height=height, width=width)
+        return _lists(rows[split], labels=labels, kinds=kinds[split], height=height, width=width)
 
     channels = 3 if labels is None else len(labels.names) + labels.ignored
     given: InputKind = PictureInput() if labels is None else LabelInput(channels, edges=bool(instances))
@@ -107,9 +116,9 @@ def paired_folders(
     arguments |= {"load": [load_height, load_width]} if load_height is not None else {}
     arguments |= {} if mirror else {"mirror": False}
     arguments |= {"instances": True} if instances else {}
-    kinds = ("input", "target", *(["instances"] if instances else []))
+    arguments |= {"judged": True} if judged else {}
     contents = {
-        name: [[row.stem, *(scanned[name][kind][place].sha256 for kind in kinds)] for place, row in enumerate(found)]
+        name: [[row.stem, *(scanned[name][kind][place].sha256 for kind in kinds[name])] for place, row in enumerate(found)]
         for name, found in rows.items()
     }
     photos = ("input", "target") if labels is None else ("target",)
@@ -145,9 +154,11 @@ def _label_values(classes: str | Sequence[str], ignore_index: int | None, *, bas
     )
 
 
-def _lists(rows: Sequence[Row], *, labels: LabelValues | None, edges: bool, height: int, width: int) -> dict[str, FileList]:
+def _lists(rows: Sequence[Row], *, labels: LabelValues | None, kinds: Sequence[str], height: int, width: int) -> dict[str, FileList]:
     photo, given = Photo(height, width), files_of(rows, "input")
     found = {"inputs": FileList(given, photo)} if labels is None else {"labels": FileList(given, LabelMap(height, width, labels.table))}
-    if edges:
+    if "instances" in kinds:
         found["edges"] = FileList(files_of(rows, "instances"), InstanceBorders(height, width))
+    if labels is not None and "judged" in kinds:
+        found["judged"] = FileList(files_of(rows, "judged"), LabelMap(None, None, labels.table))
     return found | {"targets": FileList(files_of(rows, "target"), photo)}

@@ -74,10 +74,13 @@ class Photo:
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
-    """A label map (height, width), resized by the nearest pixel. ``classes`` (256,) is what a file's values mean (``label_table``)."""
+    """A label map (height, width), resized by the nearest pixel, or at its file's own size where those are None.
 
-    height: int
-    width: int
+    ``classes`` (256,) is what a file's values mean (``label_table``).
+    """
+
+    height: int | None
+    width: int | None
     classes: np.ndarray
 
     def of(self, image: Image.Image, *, path: Path) -> np.ndarray:
@@ -88,15 +91,17 @@ class LabelMap:
             first = int(values[labels < 0][0])
             accepted = np.flatnonzero(self.classes >= 0)
             raise DataError(f"{path} holds the label value {first}: accepted are {accepted.min()}..{accepted.max()}")
+        if self.height is None or self.width is None:
+            return labels.astype(np.uint8)
         small = Image.fromarray(labels.astype(np.uint8))
         return np.array(small.resize((self.width, self.height), Image.Resampling.NEAREST))
 
     def shape(self, path: Path) -> tuple[int, ...]:
-        return self.fixed
+        return size_of(path) if self.fixed is None else self.fixed
 
     @property
-    def fixed(self) -> tuple[int, ...]:
-        return (self.height, self.width)
+    def fixed(self) -> tuple[int, int] | None:
+        return None if self.height is None or self.width is None else (self.height, self.width)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ class Samples:
 
     ``targets`` holds pictures (C, H, W), C 3 or 1; ``inputs`` the pictures that are given, or None where the input is made of something
     else; ``labels`` (H, W) or None; ``maps`` (H, W), the label map that is given where it is another one than ``labels``, which are judged;
-    ``edges`` (H, W), 1 on the borders between instances, or None; ``domains`` (N, D) of 0 and 1, or None.
+    ``judged``, label maps of any size that are judged in place of ``labels``, or None; ``edges`` (H, W), 1 on the borders between
+    instances, or None; ``domains`` (N, D) of 0 and 1, or None.
     """
 
     targets: Pictures
@@ -65,6 +66,7 @@ class Samples:
     inputs: Pictures | None = None
     edges: Pictures | None = None
     maps: Pictures | None = None
+    judged: Pictures | None = None
     domains: np.ndarray | None = None
 
     @property
@@ -85,7 +87,7 @@ class Samples:
                 pictures.check(progress)
 
 
-PICTURE_FIELDS = ("targets", "labels", "inputs", "edges", "maps")
+PICTURE_FIELDS = ("targets", "labels", "inputs", "edges", "maps", "judged")
 
 
 class DecodedList:

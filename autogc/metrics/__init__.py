@@ -2,11 +2,13 @@
 
 from autogc.metrics import judge_networks
 from autogc.metrics.catalogue import METRICS, lacking
+from autogc.metrics.confusion import class_accuracy, class_iou, confusion_matrix
 from autogc.metrics.fid import Reference, frechet_distance, frechet_distance_from_samples, mean_and_covariance
 from autogc.metrics.inception_score import inception_score
 from autogc.metrics.judge import Assessment, Judge
-from autogc.metrics.miou import class_iou, confusion_matrix, mean_iou
+from autogc.metrics.miou import mean_iou
 from autogc.metrics.networks import problems_of
+from autogc.metrics.pixel_accuracy import pixel_accuracy
 from autogc.metrics.psnr import psnr
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 from autogc.metrics.ssim import ssim
@@ -19,6 +21,7 @@ __all__ = [
     "Judge",
     "JudgeNetwork",
     "Reference",
+    "class_accuracy",
     "class_iou",
     "confusion_matrix",
     "frechet_distance",
@@ -28,6 +31,7 @@ __all__ = [
     "lacking",
     "mean_and_covariance",
     "mean_iou",
+    "pixel_accuracy",
     "problems_of",
     "psnr",
     "ssim",

@@ -8,10 +8,11 @@ from autogc.metrics.fid import Fid
 from autogc.metrics.inception_score import InceptionScore
 from autogc.metrics.metric import REMEDIES, Metric, Need
 from autogc.metrics.miou import MeanIou
+from autogc.metrics.pixel_accuracy import PixelAccuracy
 from autogc.metrics.psnr import Psnr
 from autogc.metrics.ssim import Ssim
 
-METRICS: Mapping[str, type[Metric]] = {metric.name: metric for metric in (Fid, MeanIou, InceptionScore, Psnr, Ssim)}
+METRICS: Mapping[str, type[Metric]] = {metric.name: metric for metric in (Fid, MeanIou, PixelAccuracy, InceptionScore, Psnr, Ssim)}
 
 
 def lacking(name: str, offers: Collection[Need]) -> list[str]:

@@ -18,6 +18,7 @@ from autogc.errors import MetricError
 from autogc.files import sha256_json
 from autogc.metrics import bootstrap, storage
 from autogc.metrics.catalogue import METRICS, lacking
+from autogc.metrics.confusion import confusion_of_each
 from autogc.metrics.fid import Reference
 from autogc.metrics.metric import Metric, Need, Observation, Setting
 from autogc.metrics.networks import Networks
@@ -135,7 +136,7 @@ class Judge:
             for batch in split.batches(batch_size, limit=count):
                 pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
                 target = batch.target.to(self.device) if "pairs" in needs else None
-                _feed(running, self._observed(pictures, needs, target=target, labels=batch.labels))
+                _feed(running, self._observed(pictures, needs, target=target, labels=batch.truth))
         return self._assessment(running)
 
     def _assessment(self, running: list[Metric]) -> Assessment:
@@ -225,7 +226,7 @@ class Judge:
     ) -> Observation:
         """Show the pictures to the networks that are needed, to each once."""
         seen = coloured(pictures)
-        features = probabilities = segmentation = None
+        features = probabilities = confusion = None
         if needs & {"features", "probabilities"}:
             assert self.networks.features is not None
             if "probabilities" in needs:
@@ -235,11 +236,12 @@ class Judge:
                 features = self.networks.features.features(seen)
             features = features.double().cpu()
         if "segmentation" in needs:
-            assert self.networks.segmenter is not None
-            segmentation = self.networks.segmenter.segment(seen)
-        return Observation(
-            pictures, target=target, labels=labels, features=features, probabilities=probabilities, segmentation=segmentation
-        )
+            assert self.networks.segmenter is not None and labels is not None
+            labels = labels.to(self.device)
+            found = self.networks.segmenter.segment(seen, (labels.shape[1], labels.shape[2]))
+            setting = self._setting
+            confusion = confusion_of_each(found, labels, classes=setting.classes, ignore_index=setting.ignore_index)
+        return Observation(pictures, target=target, features=features, probabilities=probabilities, confusion=confusion)
 
 
 def _check_enough(names: Iterable[str], count: int, *, real: int | None) -> None:
@@ -264,7 +266,7 @@ def _feed(metrics: list[Metric], seen: Observation) -> None:
 def _real_batches(split: Split, *, limit: int) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Yield the real pictures, with the labels of those that belong to samples."""
     if split.paired:
-        yield from ((batch.target, batch.labels) for batch in split.batches(REFERENCE_BATCH, limit=limit))
+        yield from ((batch.target, batch.truth) for batch in split.batches(REFERENCE_BATCH, limit=limit))
     else:
         yield from ((pictures, None) for pictures in split.real_batches(REFERENCE_BATCH))
 

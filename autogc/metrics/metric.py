@@ -58,16 +58,16 @@ class Setting:
 class Observation:
     """What is known of one batch of pictures. What no metric asked for is None.
 
-    ``pictures`` and ``target`` are float (N, C, H, W) in [-1, 1], C 1 or 3, already rounded to 8 bits; ``labels`` and ``segmentation``
-    int64 (N, H, W); ``features`` float64 (N, D) and ``probabilities`` float64 (N, K) on the CPU.
+    ``pictures`` and ``target`` are float (N, C, H, W) in [-1, 1], C 1 or 3, already rounded to 8 bits; ``features`` float64 (N, D),
+    ``probabilities`` float64 (N, K) and ``confusion``, of a segmenter's labels with the true ones (metrics/confusion.py), int64
+    (N, classes, classes + 1), on the CPU.
     """
 
     pictures: Tensor
     target: Tensor | None = None
-    labels: Tensor | None = None
     features: Tensor | None = None
     probabilities: Tensor | None = None
-    segmentation: Tensor | None = None
+    confusion: Tensor | None = None
 
 
 class Metric:

@@ -4,36 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
-from autogc.data import IGNORE_INDEX
 from autogc.errors import MetricError
+from autogc.metrics.confusion import class_iou
 from autogc.metrics.metric import Metric, Observation
-
-
-def confusion_matrix(prediction: Tensor, target: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """Return how many pixels of each class (row) were predicted as each class (column): int64 (classes, classes).
-
-    ``prediction`` and ``target`` are integer tensors of one shape. Pixels whose target is ``ignore_index`` do not count. Raises
-    ``MetricError`` for shapes that differ and labels outside ``0 .. classes - 1``.
-    """
-    if prediction.shape != target.shape:
-        raise MetricError(f"mIoU: predictions {tuple(prediction.shape)} against labels {tuple(target.shape)}")
-    counted = target != ignore_index
-    prediction, target = prediction[counted].long(), target[counted].long()
-    for name, values in (("prediction", prediction), ("label", target)):
-        if values.numel() and (int(values.min()) < 0 or int(values.max()) >= classes):
-            raise MetricError(f"mIoU: a {name} of {int(values.min())}..{int(values.max())} is outside 0..{classes - 1}")
-    pairs = torch.bincount(target * classes + prediction, minlength=classes * classes)
-    return pairs.view(classes, classes).cpu()
-
-
-def class_iou(confusion: Tensor) -> Tensor:
-    """Return intersection over union of each class, float64 (classes,) in 0..1; NaN for a class in neither predictions nor labels."""
-    confusion = confusion.double()
-    hit = confusion.diagonal()
-    return hit / (confusion.sum(0) + confusion.sum(1) - hit)
 
 
 def mean_iou(confusion: Tensor) -> float:
@@ -57,11 +32,9 @@ class MeanIou(Metric):
     on_real = True
 
     def observe(self, seen: Observation) -> Tensor:
-        """Return the confusion matrix of each picture, int64 (N, classes, classes)."""
-        assert seen.segmentation is not None and seen.labels is not None
-        pairs = zip(seen.segmentation.cpu(), seen.labels.cpu(), strict=True)
-        classes, ignore_index = self.setting.classes, self.setting.ignore_index
-        return torch.stack([confusion_matrix(found, labels, classes=classes, ignore_index=ignore_index) for found, labels in pairs])
+        """Return the confusion matrix of each picture, int64 (N, classes, classes + 1)."""
+        assert seen.confusion is not None
+        return seen.confusion
 
     def score(self, kept: Tensor) -> float:
         return mean_iou(kept.sum(0))

@@ -34,8 +34,11 @@ class JudgeNetwork(nn.Module):
         """Return features (N, D) and the probabilities of the classes (N, K), each row adding up to 1; float32, from one forward pass."""
         raise NotImplementedError
 
-    def segment(self, images: Tensor) -> Tensor:
-        """Return the class of each pixel, int64 (N, H, W)."""
+    def segment(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return the class of each pixel at ``size``, the labels' height and width, whatever that of the pictures: uint8 (N, *size).
+
+        It is 255 (``IGNORE_INDEX``) where the network sees something that is none of the classes.
+        """
         raise NotImplementedError
 
     @property

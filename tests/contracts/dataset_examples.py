@@ -36,6 +36,16 @@ def labelled_folders(path):
     return build("paired_folders", path, **splits, height=HEIGHT, width=WIDTH, classes=["a", "b", "c", "void"], ignore_index=3)
 
 
+def labels_judged_larger(path):
+    for split, count in COUNTS.items():
+        photos(path / split / "in", count, values=3, channels=1)
+        photos(path / split / "labels", count, values=3, channels=1, height=60, width=80)
+        photos(path / split / "out", count)
+    splits = {split: {"input": f"{split}/in", "target": f"{split}/out", "judged": f"{split}/labels"} for split in COUNTS}
+    del splits["train"]["judged"]
+    return build("paired_folders", path, **splits, height=HEIGHT, width=WIDTH, classes=["a", "b", "c"], load_height=36, load_width=54)
+
+
 def picture_folders(path):
     for split, count in COUNTS.items():
         photos(path / split / "in", count)
@@ -161,6 +171,10 @@ def streets_of_cities_by_class(path):
     return streets_of_cities(path, labels="train", instances=False, load_height=33, load_width=64)
 
 
+def streets_of_cities_judged_native(path):
+    return streets_of_cities(path / "native", judged_size="native")
+
+
 def packed_folders(path):
     from autogc.data.packed.write import pack
 
@@ -169,9 +183,17 @@ def packed_folders(path):
     return build("parquet", path / "packed")
 
 
+def packed_folders_judged_larger(path):
+    from autogc.data.packed.write import pack
+
+    if not (path / "packed").exists():
+        pack(labels_judged_larger(path / "files"), path / "packed", rows_per_shard=2)
+    return build("parquet", path / "packed")
+
+
 EXAMPLES = {
     "streets": [streets],
-    "paired_folders": [labelled_folders, picture_folders, instance_folders, instance_folders_cropped],
+    "paired_folders": [labelled_folders, labels_judged_larger, picture_folders, instance_folders, instance_folders_cropped],
     "unpaired_folders": [unpaired, unpaired_cropped],
     "mnist": [digits, larger_digits],
     "super_resolution": [enlarging, enlarging_pairs],
@@ -179,6 +201,6 @@ EXAMPLES = {
     "side_by_side": [halves, halves_cropped],
     "pictures": [flat_folder, flat_grey_folder],
     "domain_folders": [folder_per_domain],
-    "parquet": [packed_folders],
-    "cityscapes": [streets_of_cities, streets_of_cities_by_class],
+    "parquet": [packed_folders, packed_folders_judged_larger],
+    "cityscapes": [streets_of_cities, streets_of_cities_by_class, streets_of_cities_judged_native],
 }

@@ -11,7 +11,7 @@ from autogc.data import DATASETS, Dataset, training_batches
 from autogc.data import filelist as filelist_module
 from autogc.data.packed.write import pack
 
-FIELDS = ("input", "target", "labels", "domains", "wanted")
+FIELDS = ("input", "target", "labels", "domains", "wanted", "judged")
 
 
 def test_every_dataset_has_an_example():
@@ -54,6 +54,10 @@ def test_batches_have_the_promised_shapes_types_and_ranges(made):
             assert batch.labels.dtype == torch.int64 and batch.labels.shape == (2, height, width)
             values = set(batch.labels.unique().tolist())
             assert values <= {*range(len(data.class_names)), data.ignore_index}
+        if batch.judged is not None:
+            assert batch.judged.dtype == torch.uint8 and len(batch.judged) == 2 and split is not data.train
+            assert set(batch.judged.unique().tolist()) <= {*range(len(data.class_names)), data.ignore_index}
+            assert batch.truth is batch.judged
         assert batch.names == list(split.names[:2]) and len(set(split.names)) == len(split)
     assert data.height == data.input_shape[1] * data.train.scale or data.kind == "unconditional"
 

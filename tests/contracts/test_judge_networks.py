@@ -116,9 +116,13 @@ def test_one_that_classifies_gives_distributions_beside_the_same_features(name, 
 
 
 @pytest.mark.parametrize("name", list(SEGMENTERS))
-def test_segments_are_classes_at_the_pictures_size(name, tmp_path):
+@pytest.mark.parametrize("size", [(48, 64), (90, 120), (30, 44)], ids=str)
+def test_segments_are_classes_at_the_labels_size(name, size, tmp_path):
     network = ready(name, SEGMENTERS, tmp_path)
+    pictures = DATA.validation.batch().target
     with torch.inference_mode():
-        found = network.segment(DATA.validation.batch().target)
-    assert found.shape == (4, 48, 64) and found.dtype == torch.int64
-    assert int(found.min()) >= 0 and int(found.max()) < len(DATA.class_names)
+        found = network.segment(pictures, size)
+        alone = torch.cat([network.segment(picture[None], size) for picture in pictures])
+    assert found.shape == (4, *size) and found.dtype == torch.uint8
+    assert set(found.unique().tolist()) <= {*range(len(DATA.class_names)), DATA.ignore_index}
+    assert (found == alone).float().mean() > 0.99

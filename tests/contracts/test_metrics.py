@@ -11,6 +11,7 @@ from autogc.config.experiment import COSTS, SCORES
 from autogc.errors import MetricError
 from autogc.metrics import METRICS, Reference, lacking
 from autogc.metrics.bootstrap import interval
+from autogc.metrics.confusion import confusion_of_each
 from autogc.metrics.metric import REMEDIES, ROLES, Metric, Observation, Setting
 from autogc.search.pareto import minimizes
 from autogc.tracking.quantities import QUANTITIES
@@ -22,6 +23,7 @@ REAL_FEATURES = torch.randn(40, 5, generator=DRAWS, dtype=torch.float64)
 NOISE = torch.randn(COUNT, 5, generator=DRAWS, dtype=torch.float64)
 LABELS = torch.randint(0, 3, (COUNT, 16, 20), generator=DRAWS)
 GUESSES = torch.randint(0, 3, (COUNT, 16, 20), generator=DRAWS)
+GOOD_LABELS, BAD_LABELS = (confusion_of_each(found, LABELS, classes=3) for found in (torch.where(LABELS == 1, GUESSES, LABELS), GUESSES))
 
 
 def pictures(noise: float) -> torch.Tensor:
@@ -36,10 +38,8 @@ def seen(**parts: torch.Tensor) -> Observation:
 # What a good generator's pictures look like to the metric, and a bad one's.
 ROWS: dict[str, tuple[Observation, Observation]] = {
     "fid": (seen(features=REAL_FEATURES[:COUNT] + 0.1 * NOISE), seen(features=REAL_FEATURES[:COUNT] + 1 + NOISE)),
-    "miou": (
-        seen(labels=LABELS, segmentation=torch.where(LABELS == 1, GUESSES, LABELS)),
-        seen(labels=LABELS, segmentation=GUESSES),
-    ),
+    "miou": (seen(confusion=GOOD_LABELS), seen(confusion=BAD_LABELS)),
+    "pixel_accuracy": (seen(confusion=GOOD_LABELS), seen(confusion=BAD_LABELS)),
     "inception_score": (
         seen(probabilities=torch.eye(4).repeat(3, 1).double() * 0.9 + 0.025),
         seen(probabilities=NOISE[:, :4].softmax(1)),
@@ -119,7 +119,7 @@ def test_fewer_pictures_than_it_can_bear_are_refused(name: str) -> None:
 def test_it_asks_for_what_it_uses_and_for_nothing_else(name: str) -> None:
     metric, observation = METRICS[name], ROWS[name][0]
     assert metric.needs <= set(REMEDIES)
-    parts = {"features": "features", "probabilities": "probabilities", "segmentation": "segmentation", "pairs": "target"}
+    parts = {"features": "features", "probabilities": "probabilities", "segmentation": "confusion", "pairs": "target"}
     there = {need for need, part in parts.items() if getattr(observation, part) is not None}
     # The size of pictures, and the features of real ones, are no part of an observation.
     assert metric.needs - {"windows", "real_features"} == there

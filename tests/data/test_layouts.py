@@ -428,6 +428,20 @@ def test_cityscapes_gives_35_labels_and_borders_and_is_judged_by_19_classes(citi
         assert batch.input[0, 35, row, column] == (1 if border else -1)
 
 
+def test_cityscapes_judged_at_the_labels_own_size(cities):
+    data = build("cityscapes", cities, validation_count=1, height=8, width=12, judged_size="native")
+    resized = build("cityscapes", cities, validation_count=1, height=8, width=12)
+    assert data.fingerprint != resized.fingerprint and resized.test.batch().judged is None
+    batch = data.test.batch([1])
+    ids = np.asarray(Image.open(cities / "gtFine" / "val" / "lindau" / "lindau_000001_gtFine_labelIds.png")).astype(int)
+    order = list(CLASSES.values())
+    assert batch.truth[0].tolist() == [[order.index(value) if value in order else 255 for value in row] for row in ids]
+    assert batch.labels.shape == (1, 8, 12) and torch.equal(batch.labels, resized.test.batch([1]).labels)
+    assert data.train.batch().judged is None
+    with pytest.raises(ConfigError, match="judged_size must be pictures or native, got 'large'"):
+        build("cityscapes", cities, validation_count=1, judged_size="large")
+
+
 def test_cityscapes_by_train_ids(cities):
     data = build("cityscapes", cities, validation_count=1, height=16, width=24, labels="train", instances=False)
     batch = data.test.batch()
@@ -452,6 +466,6 @@ def test_instances_are_for_all_splits_and_for_labels(tmp_path):
     with pytest.raises(ConfigError, match=r"instances must be given for all splits or none, not \['train'\] alone"):
         build("paired_folders", tmp_path, **three, height=16, width=24, classes=["a", "b"])
     every = {split: pair | {"instances": "objects"} for split in three}
-    with pytest.raises(ConfigError, match="instances belong to input_kind labels"):
+    with pytest.raises(ConfigError, match="instances and judged belong to input_kind labels"):
         build("paired_folders", tmp_path, **every, height=16, width=24, input_kind="image")
     assert build("paired_folders", tmp_path, **every, height=16, width=24, classes=["a", "b"]).input_shape == (3, 16, 24)

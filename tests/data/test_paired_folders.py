@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from autogc.data import DATASETS
+from autogc.data import DATASETS, filelist
+from autogc.data.packed.write import pack
 from autogc.errors import ConfigError, DataError
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -210,3 +211,52 @@ def test_camvid():
     data.validation.load()
     batch = data.validation.batch([0])
     assert batch.input.shape == (1, 12, 48, 64) and batch.target.abs().max() <= 1
+
+
+# Labels that are judged at their own size
+
+
+def judged_by(root, folder="{}-labels", **changed):
+    splits = {name: {**SPLITS[name], "judged": folder.format(name)} for name in ("validation", "test")}
+    return build(root, **splits, **changed)
+
+
+def test_labels_are_judged_at_their_own_size(root):
+    data, resized = judged_by(root, height=8, width=12), build(root, height=8, width=12)
+    assert data.fingerprint != resized.fingerprint
+    batch = data.test.batch()
+    own = torch.tensor([0, 1, 255, 2])[torch.from_numpy(np.stack([label_map(index) for index in range(2)])).long()]
+    assert torch.equal(batch.truth, own.to(torch.uint8)) and batch.truth.shape == (2, 16, 24)
+    # What generators are given and networks are trained with stays as it is.
+    assert torch.equal(batch.labels, resized.test.batch().labels) and torch.equal(batch.input, resized.test.batch().input)
+    assert data.train.batch().judged is None and data.train.batch().truth.shape == (3, 8, 12)
+
+
+@pytest.mark.parametrize("limit", [filelist.MEMORY_LIMIT, 0])
+def test_judged_labels_of_different_sizes_come_in_batches_of_one_size(root, tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(filelist, "MEMORY_LIMIT", limit)
+    for split in ("validation", "test"):
+        Image.fromarray(label_map(2)).save(root / f"{split}-labels" / "2.png")
+        Image.fromarray(photo(2)).save(root / split / "2.png")
+        Image.fromarray(label_map(1)[:10]).save(root / f"{split}-labels" / "1.png")
+    data = judged_by(root)
+    pack(data, tmp_path / "packed")
+    for one in (data, DATASETS.build("parquet", {"root": str(tmp_path / "packed")}, seed=0)):
+        batches = list(one.test.batches(16))
+        assert [tuple(batch.truth.shape) for batch in batches] == [(1, 16, 24), (1, 10, 24), (1, 16, 24)]
+        assert [name for batch in batches for name in batch.names] == ["0", "1", "2"]
+        assert torch.equal(batches[1].truth[0], data.test.batch([1]).truth[0])
+
+
+def test_judged_labels_are_for_validation_and_test(root):
+    with pytest.raises(ConfigError, match=r"judged must be given for validation and test or neither, not \['test'\] alone"):
+        build(root, test={**SPLITS["test"], "judged": "test-labels"})
+    with pytest.raises(ConfigError, match=r"train must be \{input: FOLDER, target: FOLDER, instances: FOLDER \(optional\)\}"):
+        build(root, train={**SPLITS["train"], "judged": "train-labels"})
+    with pytest.raises(ConfigError, match="instances and judged belong to input_kind labels"):
+        judged_by(root, input_kind="image", classes=None, ignore_index=None)
+    (root / "test-labels-large").mkdir()
+    Image.fromarray(label_map(0)).save(root / "test-labels-large" / "0.png")
+    (root / "validation-labels-large").mkdir()
+    with pytest.raises(DataError, match=r"(?s)validation-labels-large holds no images .*test: files are paired by name .* no partner"):
+        judged_by(root, folder="{}-labels-large")

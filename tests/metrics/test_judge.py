@@ -10,7 +10,7 @@ from autogc.config.experiment import Component, ScoresConfig
 from autogc.data import DATASETS
 from autogc.errors import CheckpointError, ConfigError, MetricError, RunDirectoryError
 from autogc.files import read_json
-from autogc.metrics import Judge, confusion_matrix, mean_iou
+from autogc.metrics import Judge, confusion_matrix, mean_iou, pixel_accuracy
 from autogc.metrics.fid import frechet_distance_from_samples
 from autogc.metrics.psnr import psnr
 from autogc.metrics.ssim import ssim
@@ -57,16 +57,18 @@ def test_scores_are_those_of_the_parts(prepared):
     with torch.inference_mode():
         network = judge.networks.features
         fid = frechet_distance_from_samples(network.features(made), network.features(batch.target))
-        miou = mean_iou(confusion_matrix(network.segment(made), batch.labels, classes=11))
+        confusion = confusion_matrix(network.segment(made, (32, 32)), batch.labels, classes=11)
     real = perfect(DATA.validation)
     scores = judge.score(lambda inputs: real(inputs) * 0.5, DATA.validation).scores
     signal, similarity = float(psnr(made, batch.target).mean()), float(ssim(made, batch.target).mean())
-    assert scores == {
+    expected = {
         "fid": pytest.approx(fid, rel=1e-4),
-        "miou": pytest.approx(miou, abs=1e-6),
+        "miou": pytest.approx(mean_iou(confusion), abs=1e-6),
+        "pixel_accuracy": pytest.approx(pixel_accuracy(confusion), abs=1e-6),
         "psnr": pytest.approx(signal),
         "ssim": pytest.approx(similarity),
     }
+    assert {name: scores[name] for name in expected} == expected
 
 
 def test_the_batch_size_does_not_matter(prepared):

@@ -9,6 +9,7 @@ from torch.nn import functional
 from autogc.data import Dataset, training_batches
 from autogc.errors import ConfigError
 from autogc.metrics.judge_networks.fitting import Block, Layer, Schedule, check_positive, fit, trained_here
+from autogc.metrics.judge_networks.upsampling import classes_at
 from autogc.metrics.pixels import coloured
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 from autogc.progress import Progress
@@ -56,8 +57,8 @@ class DatasetSegmenter(JudgeNetwork):
         _, _, quarter, eighth = self._encode(images)
         return torch.cat([quarter.mean((2, 3)), eighth.mean((2, 3))], 1)
 
-    def segment(self, images: Tensor) -> Tensor:
-        return self(images).argmax(1)
+    def segment(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        return classes_at(self(images), size)
 
     def fit(self, data: Dataset, *, seed: int, device: torch.device, progress: Progress) -> None:
         """Train with cross-entropy over labelled pixels; raises ``DivergenceError`` when the loss stops being finite."""

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from autogc.data import Dataset
+from autogc.data import IGNORE_INDEX, Dataset
 from autogc.errors import ConfigError
+from autogc.metrics.judge_networks.upsampling import classes_at
 from autogc.metrics.judge_networks.weights import fill
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
 
@@ -160,7 +161,7 @@ class ESPNet(JudgeNetwork):
         """Return pictures (N, 3, H, W) in [-1, 1] as the network was trained to see them, (N, 3, 360, 480)."""
         pixels = (images.float() + 1) * 127.5
         if tuple(images.shape[-2:]) != SIZE:
-            pixels = functional.interpolate(pixels, SIZE, mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
+            pixels = functional.interpolate(pixels, SIZE, mode="bicubic", align_corners=False, antialias=True).clamp(0, 255).round()
         # The published normalisation divides by 255 after the deviation, however odd that is.
         return (pixels.flip(1) - self.mean) / self.deviation / 255
 
@@ -171,15 +172,10 @@ class ESPNet(JudgeNetwork):
         joined = self.combine_l2_l3(torch.cat([self.level3_C(level2), deep], 1))
         return self.classifier(self.conv(torch.cat([self.up_l2(joined), level1], 1)))
 
-    def segment_full(self, images: Tensor) -> Tensor:
-        """Return the class of each pixel at the network's own size, int64 (N, 360, 480)."""
-        # The last class is "unlabelled", which no labelled pixel is.
-        return self(self.preprocess(images))[:, : len(CAMVID_CLASSES)].argmax(1)
-
-    def segment(self, images: Tensor) -> Tensor:
-        """Return the class of each pixel of ``images``: the nearest one of ``segment_full``, int64 (N, H, W)."""
-        found = self.segment_full(images)
-        return functional.interpolate(found[:, None].float(), tuple(images.shape[-2:]), mode="nearest-exact")[:, 0].long()
+    def segment(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        found = classes_at(self(self.preprocess(images)), size)
+        # The last class is "unlabelled": a pixel that has a label was missed there, and counts against its class alone.
+        return found.masked_fill_(found == len(CAMVID_CLASSES), IGNORE_INDEX)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the mean over the picture of the encoder's last maps, (N, 256)."""
