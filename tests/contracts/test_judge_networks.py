@@ -1,5 +1,7 @@
 """What every registered feature network and segmenter must do. A new one adds one row to ``EXAMPLES``."""
 
+import warnings
+
 import pytest
 import torch
 from dataset_examples import celeba
@@ -49,6 +51,16 @@ def inception_fid(registry, path):
     return registry.build("inception_fid", {"weights": str(path / "weights.pth")}, data=DATA, seed=0), DATA
 
 
+def network_file(registry, path):
+    if not (path / "weights.pt").exists():
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5, stride=2), torch.nn.ReLU(), torch.nn.Conv2d(8, 16, 3)).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.save(torch.jit.script(network), path / "weights.pt")
+    return registry.build("network_file", {"file": str(path / "weights.pt"), "size": [32, 40]}, data=DATA, seed=0), DATA
+
+
 def weights_of(network, path):
     file = path / "weights.pth"
     if not file.exists():
@@ -63,6 +75,7 @@ EXAMPLES = {
     "espnet_camvid": espnet_camvid,
     "lenet_mnist": lenet_mnist,
     "inception_fid": inception_fid,
+    "network_file": network_file,
 }
 
 

@@ -68,7 +68,8 @@ class Published:
                         f"{self.sha256}; nothing was kept. {self._remedy}"
                     )
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
+            # A server's refusal says its number; what stands between here and there is in a URLError's reason.
+            reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
             raise CheckpointError(f"{self} cannot be downloaded to {self.path} ({reason}). {self._remedy}") from error
         return self.path
 
