@@ -3,7 +3,7 @@
 from autogc.metrics import judge_networks
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.confusion import class_accuracy, class_iou, confusion_matrix
-from autogc.metrics.fid import Reference, frechet_distance, frechet_distance_from_samples, mean_and_covariance
+from autogc.metrics.frechet import Reference, frechet_distance, frechet_distance_from_samples, mean_and_covariance
 from autogc.metrics.inception_score import inception_score
 from autogc.metrics.judge import Assessment, Judge
 from autogc.metrics.miou import mean_iou

@@ -19,7 +19,7 @@ from autogc.files import sha256_json
 from autogc.metrics import bootstrap, storage
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.confusion import confusion_of_each
-from autogc.metrics.fid import Reference
+from autogc.metrics.frechet import Reference
 from autogc.metrics.metric import Metric, Need, Observation, Setting
 from autogc.metrics.networks import Networks
 from autogc.metrics.pixels import coloured
@@ -34,7 +34,7 @@ class RealImages:
     """What the judge knows of the real images: their features, how many they are, and their own scores, such as mIoU, which no generator
     should expect to pass."""
 
-    reference: Reference
+    reference: Reference | None
     images: int
     scores: dict[str, float]
     reference_hash: str
@@ -125,9 +125,10 @@ class Judge:
         count = self._count(split, images)
         needs = _needs(wanted)
         setting = self._setting
-        real = self.real_images(split, images=images) if needs & {"features", "real_features"} else None
-        _check_enough(wanted, count, real=None if real is None else real.images)
-        if real is not None:
+        _check_enough(wanted, count, what="generated")
+        if needs & {"features", "real_features"}:
+            real = self.real_images(split, images=images)
+            _check_enough(wanted, real.images, what="real")
             setting = replace(setting, reference=real.reference)
         running = [METRICS[name](setting) for name in wanted]
         devices = [self.device] if self.device.type == "cuda" else []
@@ -159,9 +160,9 @@ class Judge:
             if stored is None:
                 with working(str(self.device)):
                     stored = self._judge_real(split, images=images)
-                storage.write_real(self.directory, key, features=stored[0], scores=stored[1])
-            features, scores = stored
-            self._real[key] = RealImages(Reference(features), images=len(features), scores=scores, reference_hash=key)
+                storage.write_real(self.directory, key, reference=stored[0], images=stored[1], scores=stored[2])
+            reference, there, scores = stored
+            self._real[key] = RealImages(reference, images=there, scores=scores, reference_hash=key)
         return self._real[key]
 
     def provenance(self, split: Split, images: int | None = None) -> dict[str, Any]:
@@ -208,18 +209,21 @@ class Judge:
         count = self._count(split, images) if split.paired else None
         return sha256_json({"networks": self._hashes, "data": split.dataset, "split": split.name, "images": count})
 
-    def _judge_real(self, split: Split, *, images: int | None) -> tuple[Tensor, dict[str, float]]:
-        """Return the real pictures' features (n, D), float64, with no columns where no network gives any, and their own scores."""
+    def _judge_real(self, split: Split, *, images: int | None) -> tuple[Reference | None, int, dict[str, float]]:
+        """Return the real pictures' reference, None where no network gives features, how many they are, and their own scores."""
         running = [METRICS[name](self._setting) for name in self.metrics if METRICS[name].on_real]
         needs = _needs(metric.name for metric in running) | (self._offers & {"features"})
-        found = []
+        found: list[Tensor] = []
+        count = 0
         with torch.inference_mode():
             for pictures, labels in _real_batches(split, limit=self._count(split, images)):
                 seen = self._observed(pictures.to(self.device), needs, labels=labels)
                 _feed(running, seen)
-                found.append(torch.empty(len(pictures), 0, dtype=torch.float64) if seen.features is None else seen.features)
+                count += len(pictures)
+                found += [] if seen.features is None else [seen.features]
         # Out of inference mode, or nothing that comes of them could be used with gradients or pickled for later use.
-        return torch.cat(found).clone(), {metric.name: metric.value() for metric in running}
+        reference = Reference(torch.cat(found).clone()) if found else None
+        return reference, count, {metric.name: metric.value() for metric in running}
 
     def _observed(
         self, pictures: Tensor, needs: frozenset[Need], *, target: Tensor | None = None, labels: Tensor | None = None
@@ -234,7 +238,7 @@ class Judge:
                 probabilities = probabilities.double().cpu()
             else:
                 features = self.networks.features.features(seen)
-            features = features.double().cpu()
+            features = features.float().cpu()
         if "segmentation" in needs:
             assert self.networks.segmenter is not None and labels is not None
             labels = labels.to(self.device)
@@ -244,14 +248,12 @@ class Judge:
         return Observation(pictures, target=target, features=features, probabilities=probabilities, confusion=confusion)
 
 
-def _check_enough(names: Iterable[str], count: int, *, real: int | None) -> None:
+def _check_enough(names: Iterable[str], count: int, *, what: str) -> None:
     for name in names:
-        least = METRICS[name].least
-        for what, there in (("generated", count), ("real", real)):
-            if there is not None and there < least:
-                raise MetricError(
-                    f"{name} needs at least {least} {what} images, and there are {there}: score more of them, or use more data"
-                )
+        if count < METRICS[name].least:
+            raise MetricError(
+                f"{name} needs at least {METRICS[name].least} {what} images, and there are {count}: score more of them, or use more data"
+            )
 
 
 def _needs(names: Iterable[str]) -> frozenset[Need]:

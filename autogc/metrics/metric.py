@@ -13,7 +13,7 @@ from autogc.config.experiment import PixelsConfig
 from autogc.data import IGNORE_INDEX
 
 if TYPE_CHECKING:
-    from autogc.metrics.fid import Reference
+    from autogc.metrics.frechet import Reference
 
 # features: of a feature network, and the mean and covariance of the real pictures'. real_features: those of each real picture, too.
 # probabilities: of a feature network that tells classes apart.
@@ -58,9 +58,9 @@ class Setting:
 class Observation:
     """What is known of one batch of pictures. What no metric asked for is None.
 
-    ``pictures`` and ``target`` are float (N, C, H, W) in [-1, 1], C 1 or 3, already rounded to 8 bits; ``features`` float64 (N, D),
-    ``probabilities`` float64 (N, K) and ``confusion``, of a segmenter's labels with the true ones (metrics/confusion.py), int64
-    (N, classes, classes + 1), on the CPU.
+    ``pictures`` and ``target`` are float (N, C, H, W) in [-1, 1], C 1 or 3, already rounded to 8 bits; ``features`` (N, D), float32 as
+    networks give them, ``probabilities`` float64 (N, K) and ``confusion``, of a segmenter's labels with the true ones
+    (metrics/confusion.py), int64 (N, classes, classes + 1), on the CPU. What is summed up over many pictures is summed in float64.
     """
 
     pictures: Tensor

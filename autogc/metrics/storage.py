@@ -16,6 +16,7 @@ from autogc.config.experiment import ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import CheckpointError, RunDirectoryError
 from autogc.files import read_json, replacing, replacing_directory, sha256_file, sha256_json, write_json
+from autogc.metrics.frechet import Reference
 from autogc.metrics.networks import Networks, resolved
 from autogc.metrics.registry import JudgeNetwork, Trainable, hash_tensors
 
@@ -94,29 +95,39 @@ def _reference_path(directory: Path, key: str) -> Path:
     return directory / "references" / f"{key}.safetensors"
 
 
-def load_real(directory: Path | None, key: str) -> tuple[Tensor, dict[str, float]] | None:
-    """Return the real images' features and scores kept under ``key``; None when there are none, or the file is damaged."""
+def load_real(directory: Path | None, key: str) -> tuple[Reference | None, int, dict[str, float]] | None:
+    """Return what is kept of the real images under ``key``: their reference (None where no network gives features), how many they are,
+    and their own scores. None when there is nothing, or the file is damaged."""
     if directory is None or not _reference_path(directory, key).exists():
         return None
     try:
         with safe_open(_reference_path(directory, key), framework="pt") as stored:
-            features, metadata = stored.get_tensor("features"), stored.metadata() or {}
+            tensors, metadata = {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
     except SafetensorError:
         return None
-    scores = metadata.get("scores", "")
-    if metadata.get("hash") != _hash(features, scores):
+    said = metadata.get("said", "")
+    if metadata.get("hash") != _hash(tensors, said):
         return None
-    return features, json.loads(scores)
+    facts = json.loads(said)
+    reference = Reference(tensors["features"], factor=tensors.get("factor")) if "features" in tensors else None
+    return reference, facts["images"], facts["scores"]
 
 
-def write_real(directory: Path | None, key: str, *, features: Tensor, scores: Mapping[str, float]) -> None:
+def write_real(directory: Path | None, key: str, *, reference: Reference | None, images: int, scores: Mapping[str, float]) -> None:
     """Keep them for the next process; a judge without a directory keeps them in memory alone."""
     if directory is None:
         return
-    said = json.dumps(dict(scores), sort_keys=True)
+    said = json.dumps({"images": images, "scores": dict(scores)}, sort_keys=True)
+    tensors = {}
+    if reference is not None:
+        assert reference.features is not None
+        # float32, as networks give them; where samples are many, what took time is kept with them.
+        tensors["features"] = reference.features
+        if len(reference.features) > reference.features.shape[1]:
+            tensors["factor"] = reference.factor.contiguous()
     with replacing(_reference_path(directory, key)) as beside:
-        save_file({"features": features}, beside, metadata={"scores": said, "hash": _hash(features, said)})
+        save_file(tensors, beside, metadata={"said": said, "hash": _hash(tensors, said)})
 
 
-def _hash(features: Tensor, scores: str) -> str:
-    return sha256_json([hash_tensors({"features": features}), scores])
+def _hash(tensors: Mapping[str, Tensor], said: str) -> str:
+    return sha256_json([hash_tensors(tensors), said])

@@ -10,8 +10,8 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from autogc.errors import MetricError
-from autogc.metrics import frechet_distance, frechet_distance_from_samples, mean_and_covariance
-from autogc.metrics.fid import Reference, symmetric_root
+from autogc.metrics import frechet, frechet_distance, frechet_distance_from_samples, mean_and_covariance
+from autogc.metrics.frechet import Reference, covariance_factor
 
 
 def normal(samples, features, seed, *, scale=1.0, shift=0.0):
@@ -84,11 +84,48 @@ def test_few_samples_of_many_features():
     assert of_gaussians(low, high) == pytest.approx(float(traces), rel=1e-6)
 
 
-def test_the_root_squares_to_the_matrix():
-    _, covariance = mean_and_covariance(normal(6, 10, 0))
-    root = symmetric_root(covariance)
-    assert torch.allclose(root @ root, covariance, atol=1e-12)
-    assert torch.allclose(root, root.T)
+@pytest.mark.parametrize("samples", [6, 40])
+def test_a_factor_makes_the_covariance_again(samples):
+    features = normal(samples, 10, 0)
+    _, covariance = mean_and_covariance(features)
+    for factor in (covariance_factor(covariance), Reference(features).factor):
+        assert torch.allclose(factor.T @ factor, covariance, atol=1e-12)
+
+
+SPECTRA = {
+    "flat": lambda count: torch.ones(count),
+    "falling": lambda count: torch.arange(1, count + 1) ** -2.0,
+    "steep": lambda count: torch.logspace(0, -6, count),
+    "dead features": lambda count: (torch.arange(count) < count // 2).float(),
+}
+
+
+@pytest.mark.parametrize("few", [0, frechet.FEW])
+@pytest.mark.parametrize("samples", [60, 250])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_both_forms_agree_where_pictures_are_many(monkeypatch, spectrum, samples, few):
+    """Eigenvalues where they suffice and singular values elsewhere, against singular values alone, for every shape and spectrum."""
+    features = 160
+    mix = torch.linalg.qr(normal(features, features, 5))[0] * SPECTRA[spectrum](features).double()
+    a, b = normal(samples, features, 0) @ mix.T, 1.1 * normal(220, features, 1) @ mix.T
+    first, second = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (a, b))
+    roots = torch.linalg.svdvals(first @ second.T).sum()
+    expected = float((a.mean(0) - b.mean(0)).square().sum() + first.square().sum() + second.square().sum() - 2 * roots)
+    monkeypatch.setattr(frechet, "FEW", few)
+    monkeypatch.setattr(frechet, "BLOCK", 32)
+    assert Reference(b).distance(a) == pytest.approx(expected, rel=1e-6)
+    assert of_gaussians(a, b) == pytest.approx(expected, rel=1e-4 if spectrum in ("steep", "dead features") else 1e-6)
+
+
+def test_a_reference_of_moments_is_that_of_the_samples():
+    a, b = normal(30, 12, 0), normal(80, 12, 1, scale=1.7, shift=0.3)
+    reference = Reference.of_moments(*mean_and_covariance(b))
+    assert reference.features is None
+    assert reference.distance(a) == pytest.approx(by_scipy(a, b), rel=1e-9)
+    with pytest.raises(MetricError, match="not symmetric"):
+        Reference.of_moments(torch.zeros(2), torch.tensor([[1.0, 0.5], [0.0, 1.0]]))
+    with pytest.raises(MetricError, match="11 features against 12"):
+        reference.distance(a[:, :11])
 
 
 def test_the_covariance_is_unbiased():
@@ -118,5 +155,7 @@ def test_shapes_that_differ():
         frechet_distance_from_samples(normal(5, 3, 0), normal(5, 4, 0))
     with pytest.raises(MetricError, match="sigma2"):
         frechet_distance(torch.zeros(3), torch.eye(3), torch.zeros(3), torch.eye(4))
+    with pytest.raises(MetricError, match="mu1 has 3 features, and sigma2 and mu2 have 4"):
+        frechet_distance(torch.zeros(3), torch.eye(3), torch.zeros(4), torch.eye(4))
     with pytest.raises(MetricError, match="mu1 holds NaN"):
         frechet_distance(torch.full((3,), float("nan")), torch.eye(3), torch.zeros(3), torch.eye(3))

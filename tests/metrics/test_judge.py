@@ -10,8 +10,7 @@ from autogc.config.experiment import Component, ScoresConfig
 from autogc.data import DATASETS
 from autogc.errors import CheckpointError, ConfigError, MetricError, RunDirectoryError
 from autogc.files import read_json
-from autogc.metrics import Judge, confusion_matrix, mean_iou, pixel_accuracy
-from autogc.metrics.fid import frechet_distance_from_samples
+from autogc.metrics import Judge, confusion_matrix, frechet_distance_from_samples, mean_iou, pixel_accuracy
 from autogc.metrics.psnr import psnr
 from autogc.metrics.ssim import ssim
 

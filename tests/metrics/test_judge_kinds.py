@@ -12,8 +12,7 @@ import torch
 from autogc.config.experiment import Component, PixelsConfig, ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError, MetricError
-from autogc.metrics import Judge
-from autogc.metrics.fid import frechet_distance_from_samples
+from autogc.metrics import Judge, frechet_distance_from_samples
 from autogc.metrics.networks import problems_of, resolved
 from autogc.metrics.psnr import psnr
 
