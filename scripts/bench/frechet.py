@@ -75,9 +75,7 @@ def main() -> None:
     mean, covariance = real.double().numpy().mean(0), np.cov(real.double().numpy(), rowvar=False)
     print(f"{device_name(torch.device('cpu'))}, {given.threads} threads of {os.cpu_count()} cores, torch {torch.__version__}, ", end="")
     print(f"scipy {scipy.__version__}; {given.features} features, {given.real} real pictures, prepared once in {prepared:.2f} s")
-    print(
-        f"{'pictures':>9} {'classic s':>10} {'autogc s':>10} {'ratio':>7} {'distance':>12} {'relative error: classic, autogc':>32}"
-    )
+    print(f"{'pictures':>9} {'classic s':>10} {'autogc s':>10} {'ratio':>7} {'distance':>12} {'relative error: classic, autogc':>32}")
     for count in given.pictures:
         found = features(count, mixing, seed=2) * 1.1
         ours, distance = quickest(lambda found=found: reference.distance(found), given.repeats)
