@@ -1,6 +1,9 @@
 """What every registered feature network and segmenter must do. A new one adds one row to ``EXAMPLES``."""
 
+import functools
+import tempfile
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,14 +11,17 @@ from dataset_examples import celeba
 from inception_weights import random_state
 from torch.nn import functional
 
-from autogc.data import DATASETS
+from autogc.data import DATASETS, Dataset
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
+from autogc.metrics.judge_networks.drn import CITYSCAPES_CLASSES, DRN
 from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
 from autogc.metrics.judge_networks.lenet import LeNet5
 from autogc.metrics.registry import Trainable
 from autogc.progress import Silent
 
 DATA = DATASETS.build("streets", {"height": 48, "width": 64, "train": 16, "validation": 4, "test": 2}, seed=0)
+# For files that are too large to be written for every test; gone at the end.
+LARGE = tempfile.TemporaryDirectory()
 
 
 # Each returns a network as the registry builds it, and the dataset that it may be trained on.
@@ -61,6 +67,19 @@ def network_file(registry, path):
     return registry.build("network_file", {"file": str(path / "weights.pt"), "size": [32, 40]}, data=DATA, seed=0), DATA
 
 
+def drn_cityscapes(registry, _path):
+    """Built from weights of the right shapes; one file of them for all tests, because it is large."""
+    data = DATASETS.build("streets", {"height": 48, "width": 64, "train": 16, "validation": 4, "test": 2}, seed=0)
+    data.class_names = CITYSCAPES_CLASSES
+    return registry.build("drn_cityscapes", {"weights": drn_weights()}, data=data, seed=0), data
+
+
+@functools.cache
+def drn_weights():
+    network = DRN().half()
+    return weights_of(network, Path(LARGE.name))
+
+
 def weights_of(network, path):
     file = path / "weights.pth"
     if not file.exists():
@@ -74,6 +93,7 @@ EXAMPLES = {
     "dataset_rotations": dataset_rotations,
     "espnet_camvid": espnet_camvid,
     "lenet_mnist": lenet_mnist,
+    "drn_cityscapes": drn_cityscapes,
     "inception_fid": inception_fid,
     "network_file": network_file,
 }
@@ -84,10 +104,14 @@ def test_every_network_has_an_example():
 
 
 def ready(name, registry, path) -> JudgeNetwork:
+    return with_data(name, registry, path)[0]
+
+
+def with_data(name, registry, path) -> tuple[JudgeNetwork, Dataset]:
     network, data = EXAMPLES[name](registry, path)
     if isinstance(network, Trainable):
         network.fit(data, seed=0, device=torch.device("cpu"), progress=Silent())
-    return network.eval()
+    return network.eval(), data
 
 
 @pytest.mark.parametrize("name", list(EXAMPLES))
@@ -131,11 +155,11 @@ def test_one_that_classifies_gives_distributions_beside_the_same_features(name, 
 @pytest.mark.parametrize("name", list(SEGMENTERS))
 @pytest.mark.parametrize("size", [(48, 64), (90, 120), (30, 44)], ids=str)
 def test_segments_are_classes_at_the_labels_size(name, size, tmp_path):
-    network = ready(name, SEGMENTERS, tmp_path)
+    network, data = with_data(name, SEGMENTERS, tmp_path)
     pictures = DATA.validation.batch().target
     with torch.inference_mode():
         found = network.segment(pictures, size)
         alone = torch.cat([network.segment(picture[None], size) for picture in pictures])
     assert found.shape == (4, *size) and found.dtype == torch.uint8
-    assert set(found.unique().tolist()) <= {*range(len(DATA.class_names)), DATA.ignore_index}
+    assert set(found.unique().tolist()) <= {*range(len(data.class_names)), data.ignore_index}
     assert (found == alone).float().mean() > 0.99

@@ -1,5 +1,5 @@
 """The networks that judge pictures, one file each: imported here, so that an experiment file can name them."""
 
-from autogc.metrics.judge_networks import dataset_classifier, dataset_rotations, dataset_segmenter, espnet, from_file, inception, lenet
+from autogc.metrics.judge_networks import dataset_classifier, dataset_rotations, dataset_segmenter, drn, espnet, from_file, inception, lenet
 
-__all__ = ["dataset_classifier", "dataset_rotations", "dataset_segmenter", "espnet", "from_file", "inception", "lenet"]
+__all__ = ["dataset_classifier", "dataset_rotations", "dataset_segmenter", "drn", "espnet", "from_file", "inception", "lenet"]
