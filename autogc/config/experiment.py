@@ -13,7 +13,7 @@ from autogc.config.section import Positive, Section
 Fraction = Annotated[float, Field(ge=0, le=1)]
 COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes", "latency_ms")
 # The scores that metrics/catalogue.py knows; a test sees that they are the same.
-SCORES = ("fid", "miou", "pixel_accuracy", "inception_score", "psnr", "ssim")
+SCORES = ("fid", "kid", "precision", "recall", "miou", "pixel_accuracy", "inception_score", "psnr", "ssim", "vol")
 
 
 class Component(Section):
@@ -174,6 +174,19 @@ class PixelsConfig(Section):
     border: Annotated[int, Field(ge=0)] = 0
 
 
+class KidConfig(Section):
+    """KID over all pairs of pictures; ``subsets`` takes the mean over that many random subsets of ``subset_size`` instead, as published."""
+
+    subsets: Annotated[int, Field(ge=0)] = 0
+    subset_size: Annotated[int, Field(ge=2)] = 1000
+
+
+class InceptionScoreConfig(Section):
+    """The Inception Score of all pictures together, or the mean over ``splits`` random parts of equal size: papers take 10."""
+
+    splits: Positive = 1
+
+
 class ScoresConfig(Section):
     """The networks that judge: ``feature_network`` for FID and the Inception Score, ``segmenter`` for mIoU; null for none.
 
@@ -183,6 +196,8 @@ class ScoresConfig(Section):
     feature_network: Component | None = Component(name="auto")
     segmenter: Component | None = Component(name="auto")
     pixels: PixelsConfig = PixelsConfig()
+    kid: KidConfig = KidConfig()
+    inception_score: InceptionScoreConfig = InceptionScoreConfig()
     # Resamples of the generated pictures for an interval around every score; 0 for none, a few hundred for one to print.
     bootstrap: Annotated[int, Field(ge=0)] = 0
     latency: LatencyConfig = LatencyConfig()

@@ -6,13 +6,18 @@ from collections.abc import Collection, Mapping
 
 from autogc.metrics.fid import Fid
 from autogc.metrics.inception_score import InceptionScore
+from autogc.metrics.kid import Kid
 from autogc.metrics.metric import REMEDIES, Metric, Need
 from autogc.metrics.miou import MeanIou
 from autogc.metrics.pixel_accuracy import PixelAccuracy
+from autogc.metrics.precision_recall import Precision, Recall
 from autogc.metrics.psnr import Psnr
 from autogc.metrics.ssim import Ssim
+from autogc.metrics.vol import VarianceOfLaplacian
 
-METRICS: Mapping[str, type[Metric]] = {metric.name: metric for metric in (Fid, MeanIou, PixelAccuracy, InceptionScore, Psnr, Ssim)}
+METRICS: Mapping[str, type[Metric]] = {
+    metric.name: metric for metric in (Fid, Kid, Precision, Recall, MeanIou, PixelAccuracy, InceptionScore, Psnr, Ssim, VarianceOfLaplacian)
+}
 
 
 def lacking(name: str, offers: Collection[Need]) -> list[str]:

@@ -10,6 +10,8 @@ nearly zero, so that what may have been lost is bounded, and singular values are
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -39,14 +41,22 @@ class Reference:
             factor = covariance_factor(_symmetric(_gram(centred))) if len(centred) > centred.shape[1] else centred
         self.mean, self.factor = mean, factor
         self.features: Tensor | None = features
+        self._made: dict[str, Tensor] = {}
 
     @classmethod
     def of_moments(cls, mean: Tensor, covariance: Tensor) -> Reference:
         """Return the reference of a mean (D,) and a covariance (D, D). Raises ``MetricError`` for what can't be such."""
         mean, covariance = _moments(mean, covariance, which=2)
         found = cls.__new__(cls)
-        found.mean, found.factor, found.features = mean, covariance_factor(covariance), None
+        found.mean, found.factor, found.features, found._made = mean, covariance_factor(covariance), None, {}
         return found
+
+    def once(self, name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``make(features)``, made at its first call and kept, also for workers: what a metric needs of the real pictures alone."""
+        assert self.features is not None
+        if name not in self._made:
+            self._made[name] = make(self.features)
+        return self._made[name]
 
     def distance(self, features: Tensor) -> float:
         """Return the Fréchet distance of ``features`` (n, D) to the reference.

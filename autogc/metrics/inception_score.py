@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -29,24 +30,41 @@ def inception_score(probabilities: Tensor) -> float:
 
 
 class InceptionScore(Metric):
-    """The score of all pictures together."""
+    """The score of all pictures together, or the mean over that of random parts."""
 
     name = "inception_score"
     title = "IS"
-    meaning = "Inception Score, higher is better; only comparable with scores of the same classifying network and count of pictures"
+    meaning = "Inception Score, higher is better; only comparable with scores of the same classifying network, count of pictures and splits"
     higher_is_better = True
     needs = frozenset({"probabilities"})
     digits = 3
     on_real = True
+
+    @classmethod
+    def fewest(cls, setting: Setting) -> int:
+        # A split of one picture says nothing: its score is 1 whatever it shows.
+        return 2 * setting.inception_score.splits if setting.inception_score.splits > 1 else cls.least
 
     def observe(self, seen: Observation) -> Tensor:
         assert seen.probabilities is not None
         return seen.probabilities
 
     def score(self, kept: Tensor) -> float:
-        return inception_score(kept)
+        return float(self._split_scores(kept).mean())
+
+    def details(self, kept: Tensor) -> dict[str, float]:
+        """Return the standard deviation over the splits."""
+        return {"std": float(self._split_scores(kept).std(unbiased=False))} if self.setting.inception_score.splits > 1 else {}
+
+    def _split_scores(self, kept: Tensor) -> Tensor:
+        splits = self.setting.inception_score.splits
+        if splits > 1:  # Datasets may lie in the order of their classes.
+            kept = kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(self.setting.seed))]
+        bounds = [index * len(kept) // splits for index in range(splits + 1)]
+        found = [inception_score(kept[start:end]) for start, end in itertools.pairwise(bounds)]
+        return torch.tensor(found, dtype=torch.float64)
 
     @classmethod
     def protocol(cls, setting: Setting) -> str:
-        del setting
-        return "one split of all pictures"
+        splits = setting.inception_score.splits
+        return "one split of all pictures" if splits == 1 else f"the mean over {splits} splits of the pictures, shuffled by the seed"

@@ -61,7 +61,14 @@ class Judge:
         self.seed = seed
         self.directory = directory
         self.resamples = scores.bootstrap
-        self._setting = Setting(pixels=scores.pixels, class_names=data.class_names, ignore_index=data.ignore_index, seed=seed)
+        self._setting = Setting(
+            pixels=scores.pixels,
+            kid=scores.kid,
+            inception_score=scores.inception_score,
+            class_names=data.class_names,
+            ignore_index=data.ignore_index,
+            seed=seed,
+        )
         self._offers = networks.offers(data, scores.pixels)
         self._hashes = networks.hashes()
         self._real: dict[str, RealImages] = {}
@@ -118,17 +125,20 @@ class Judge:
         """Return the scores of ``generate`` on the first ``images`` samples of ``split``.
 
         It maps inputs (N, Cin, h, w) on the judge's device to pictures (N, C, H, W) in [-1, 1]. Without ``metrics``, all that the judge
-        can give. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer images than a metric can
-        bear, and for a metric that this judge cannot give.
+        can give of so many pictures. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer images
+        than a named metric can bear, and for a metric that this judge cannot give.
         """
         wanted = self._known(metrics)
         count = self._count(split, images)
         needs = _needs(wanted)
         setting = self._setting
-        _check_enough(wanted, count, what="generated")
-        if needs & {"features", "real_features"}:
-            real = self.real_images(split, images=images)
-            _check_enough(wanted, real.images, what="real")
+        real = self.real_images(split, images=images) if needs & {"features", "real_features"} else None
+        short = self._too_few(wanted, count, real=None if real is None else real.images)
+        if metrics is None and len(short) < len(wanted):
+            wanted = tuple(name for name in wanted if name not in short)
+        elif short:
+            raise MetricError("; ".join(short.values()))
+        if real is not None:
             setting = replace(setting, reference=real.reference)
         running = [METRICS[name](setting) for name in wanted]
         devices = [self.device] if self.device.type == "cuda" else []
@@ -177,6 +187,7 @@ class Judge:
             "reference_hash": real.reference_hash,
             "real_scores": real.scores,
             "protocols": {name: said for name, said in protocols.items() if said is not None},
+            "left_out": self._too_few(self.metrics, self._count(split, images), real=real.images),
             "resizing": "none before the networks, whose labels say their own: " + QUANTISATION,
             "bootstrap_resamples": self.resamples,
             "seed": self.seed,
@@ -198,6 +209,18 @@ class Judge:
                 raise MetricError(f"this judge gives {' and '.join(self.metrics)}, not {name!r}{why}")
         return wanted
 
+    def _too_few(self, names: Iterable[str], count: int, *, real: int | None) -> dict[str, str]:
+        """Return which metrics need more pictures than the ``count`` generated and, where they are compared as sets, the real ones."""
+        found: dict[str, str] = {}
+        for name in names:
+            fewest = METRICS[name].fewest(self._setting)
+            there = {"generated": count} | ({"real": real} if real is not None and "features" in METRICS[name].needs else {})
+            for what, images in there.items():
+                if images < fewest:
+                    said = f"{name} needs at least {fewest} {what} images, and there are {images}: score more of them, or use more data"
+                    found.setdefault(name, said)
+        return found
+
     def _count(self, split: Split, images: int | None) -> int:
         count = len(split) if images is None else min(images, len(split))
         if count < 1:
@@ -207,10 +230,11 @@ class Judge:
     def _key(self, split: Split, images: int | None) -> str:
         # Real pictures that belong to no sample are all compared with, however many are generated.
         count = self._count(split, images) if split.paired else None
-        return sha256_json({"networks": self._hashes, "data": split.dataset, "split": split.name, "images": count})
+        protocols = {name: METRICS[name].protocol(self._setting) for name in self.metrics if METRICS[name].on_real}
+        return sha256_json({"networks": self._hashes, "data": split.dataset, "split": split.name, "images": count, "protocols": protocols})
 
     def _judge_real(self, split: Split, *, images: int | None) -> tuple[Reference | None, int, dict[str, float]]:
-        """Return the real pictures' reference, None where no network gives features, how many they are, and their own scores."""
+        """Return the real pictures' reference (None without a network, and of one picture), how many they are, and their own scores."""
         running = [METRICS[name](self._setting) for name in self.metrics if METRICS[name].on_real]
         needs = _needs(metric.name for metric in running) | (self._offers & {"features"})
         found: list[Tensor] = []
@@ -222,8 +246,10 @@ class Judge:
                 count += len(pictures)
                 found += [] if seen.features is None else [seen.features]
         # Out of inference mode, or nothing that comes of them could be used with gradients or pickled for later use.
-        reference = Reference(torch.cat(found).clone()) if found else None
-        return reference, count, {metric.name: metric.value() for metric in running}
+        # A single picture has no covariance, and nothing that is compared with it bears so few.
+        reference = Reference(torch.cat(found).clone()) if found and count > 1 else None
+        enough = [metric for metric in running if count >= metric.fewest(self._setting)]
+        return reference, count, {metric.name: metric.value() for metric in enough}
 
     def _observed(
         self, pictures: Tensor, needs: frozenset[Need], *, target: Tensor | None = None, labels: Tensor | None = None
@@ -246,14 +272,6 @@ class Judge:
             setting = self._setting
             confusion = confusion_of_each(found, labels, classes=setting.classes, ignore_index=setting.ignore_index)
         return Observation(pictures, target=target, features=features, probabilities=probabilities, confusion=confusion)
-
-
-def _check_enough(names: Iterable[str], count: int, *, what: str) -> None:
-    for name in names:
-        if count < METRICS[name].least:
-            raise MetricError(
-                f"{name} needs at least {METRICS[name].least} {what} images, and there are {count}: score more of them, or use more data"
-            )
 
 
 def _needs(names: Iterable[str]) -> frozenset[Need]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from autogc.config.experiment import PixelsConfig
+from autogc.config.experiment import InceptionScoreConfig, KidConfig, PixelsConfig
 from autogc.data import IGNORE_INDEX
+from autogc.errors import MetricError
 
 if TYPE_CHECKING:
     from autogc.metrics.frechet import Reference
@@ -44,6 +46,8 @@ class Setting:
     """What a metric may be told before it starts. ``reference`` is there for those that need features, and nowhere while it is made."""
 
     pixels: PixelsConfig = field(default_factory=PixelsConfig)
+    kid: KidConfig = field(default_factory=KidConfig)
+    inception_score: InceptionScoreConfig = field(default_factory=InceptionScoreConfig)
     class_names: tuple[str, ...] = ()
     ignore_index: int = IGNORE_INDEX
     seed: int = 0
@@ -128,10 +132,26 @@ class Metric:
             self._kept = [torch.cat(self._kept)]
         return self._kept[0]
 
+    @classmethod
+    def fewest(cls, setting: Setting) -> int:
+        """Return the fewest pictures that it can be taken of, generated and real, as ``setting`` says."""
+        del setting
+        return cls.least
+
     def value(self) -> float:
-        """Return the score of everything that was added; raises ``MetricError`` where that does not suffice."""
-        return self.score(self.kept)
+        """Return the score of everything that was added; raises ``MetricError`` where that does not suffice, and for NaN."""
+        fewest = self.fewest(self.setting)
+        there = sum(len(part) for part in self._kept)
+        if there < fewest:
+            raise MetricError(f"{self.name} needs at least {fewest} pictures, and there are {there}")
+        found = self.score(self.kept)
+        if not math.isfinite(found):
+            raise MetricError(f"{self.name} came out as {found}: what it was taken of holds NaN or infinity")
+        return found
 
     def resampled(self, rows: Tensor) -> float:
-        """Return the score of a selection of the pictures: int64 indices, which may repeat."""
+        """Return the score of a selection of the pictures: int64 indices, which may repeat.
+
+        A metric that looks at pairs of pictures says itself what a picture that was drawn twice counts as.
+        """
         return self.score(self.kept[rows])

@@ -146,13 +146,22 @@ def test_pictures_of_another_size(prepared):
 
 def test_too_few_images(prepared):
     with pytest.raises(MetricError, match="fid needs at least 2 generated images, and there are 1"):
-        prepared[0].score(grey, DATA.validation, images=1)
+        prepared[0].score(grey, DATA.validation, metrics=("fid",), images=1)
+
+
+def test_of_few_images_those_scores_are_given_that_they_suffice_for(prepared):
+    judge, _ = prepared
+    scores = judge.score(grey, DATA.validation, images=3).scores
+    assert set(scores) == set(judge.metrics) - {"precision", "recall"}
+    said = judge.provenance(DATA.validation, images=3)["left_out"]
+    assert set(said) == {"precision", "recall"} and "precision needs at least 4 generated images, and there are 3" in said["precision"]
+    assert judge.provenance(DATA.validation)["left_out"] == {}
 
 
 def test_a_metric_that_it_cannot_give(tmp_path):
     judge = Judge.prepare(ScoresConfig(feature_network=NETWORK, segmenter=None), DATA, tmp_path / "evaluators", seed=0)
-    assert judge.metrics == ("fid", "psnr", "ssim")
-    assert set(judge.score(grey, DATA.test).scores) == {"fid", "psnr", "ssim"}
+    assert {"fid", "psnr", "ssim"} <= set(judge.metrics) and not {"miou", "inception_score"} & set(judge.metrics)
+    assert set(judge.score(grey, DATA.test).scores) == set(judge.metrics)
     with pytest.raises(MetricError, match=r"not 'miou': miou needs scores\.segmenter, which is null"):
         judge.score(grey, DATA.test, metrics=("fid", "miou"))
     with pytest.raises(MetricError, match=r"'inception_score': inception_score needs a .* tells classes apart"):
