@@ -21,8 +21,9 @@ from autogc.errors import MetricError
 FEW = 512
 # Of the distance: how much the quicker form may be off before the other one is taken.
 TOLERANCE = 1e-6
-# Rounding in each eigenvalue, as a share of the largest: what it comes to is bounded as if it always had one sign, which it hasn't.
-ROUNDING = 4 * torch.finfo(torch.float64).eps
+# Rounding in each eigenvalue, as a share of the largest. What roots make of it adds up like errors that have nothing to do with each other,
+# but for eigenvalues that are zero: roots of what rounding leaves of them are all positive.
+ROUNDING = torch.finfo(torch.float64).eps
 # Columns multiplied at once where half of the result, or of a factor, is known to be zero or to mirror the other half.
 BLOCK = 256
 
@@ -134,7 +135,7 @@ def _roots_of_eigenvalues(first: Tensor, second: Tensor) -> tuple[float, float]:
     values = torch.linalg.eigvalsh(product)  # reads the lower half
     rounding = float(values.abs().max()) * ROUNDING
     small = values <= rounding
-    lost = float(small.sum()) * (2 * rounding) ** 0.5 + float((rounding / (2 * values[~small].sqrt())).sum())
+    lost = float(small.sum()) * (2 * rounding) ** 0.5 + float((rounding / (2 * values[~small].sqrt())).square().sum().sqrt())
     return float(values.clamp(min=0).sqrt().sum()), lost
 
 
