@@ -1,4 +1,4 @@
-"""``autogc data``: look at a dataset, pack one."""
+"""``autogc data``: look at a dataset, pack one, take its statistics."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ set_option = click.option(
 
 @click.group("data")
 def command() -> None:
-    """Look at a dataset before training on it, or pack it into Parquet shards.
+    """Look at a dataset before training on it, pack it into Parquet shards, or take the statistics that FID compares with.
 
     \b
     Examples:
       autogc data check search_spaces/quickstart.yaml
       autogc data pack search_spaces/quickstart.yaml packed/quickstart
+      autogc data statistics search_spaces/cityscapes_pix2pix.yaml --out cityscapes_test.safetensors
     """
 
 
@@ -102,6 +103,35 @@ def pack(space: Path, directory: Path, rows_per_shard: int | None, overrides: tu
     click.echo(f"{directory}: {len(shards)} shards, {size / 1e6:,.1f} MB. To train from it, write in {space}:")
     click.echo(f"data:\n  name: parquet\n  args:\n    root: {directory}")
     click.echo(f"In a bucket, root is its URL, such as s3://BUCKET/{directory.name}.")
+
+
+@command.command("statistics")
+@click.argument("space", metavar="SPACE.yaml", type=click.Path(path_type=Path))
+@click.option("--out", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="A .safetensors, or .npz.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True, help="Which real pictures.")
+@set_option
+@verbose_option
+def statistics(space: Path, out: Path, split: str, overrides: tuple[str, ...]) -> None:
+    """Write the mean and covariance of the real pictures' features, by SPACE.yaml's feature network, to FILE: what FID compares with.
+
+    A .safetensors says which network saw which pictures, and is refused by any other; an .npz is pytorch-fid's format, for its network
+    alone.
+
+    \b
+    Example:
+      autogc data statistics search_spaces/cityscapes_pix2pix.yaml --split test --out cityscapes_test.safetensors
+    """
+    from autogc.cli.display import display
+    from autogc.config.load import load_experiment
+    from autogc.pipeline.statistics import write_statistics
+
+    experiment = load_experiment(space, overrides=overrides)
+    with display(make_console(stderr=True)) as progress:
+        found = write_statistics(experiment, out, split=split, progress=progress)
+    click.echo(
+        f"{out}: {found.images} pictures of the {split} split, {len(found.mean)} features of {found.made['network']}. To compare with them:"
+    )
+    click.echo(f"scores:\n  reference: {{{split}: {out}}}")
 
 
 def _dataset(space: Path, overrides: tuple[str, ...]) -> Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -187,6 +187,13 @@ class InceptionScoreConfig(Section):
     splits: Positive = 1
 
 
+SplitName = Literal["train", "validation", "test"]
+
+
+def _for_every_split(value: Any) -> Any:
+    return dict.fromkeys(get_args(SplitName), value) if isinstance(value, str) else {} if value is None else value
+
+
 class ScoresConfig(Section):
     """The networks that judge: ``feature_network`` for FID and the Inception Score, ``segmenter`` for mIoU; null for none.
 
@@ -195,6 +202,9 @@ class ScoresConfig(Section):
 
     feature_network: Component | None = Component(name="auto")
     segmenter: Component | None = Component(name="auto")
+    # Statistics from a file (pytorch-fid's .npz, or what autogc data statistics wrote) in the place of the real pictures' own: for every
+    # split, or {test: FILE, validation: FILE}, where a split that is not named is compared with its pictures.
+    reference: Annotated[dict[SplitName, str], BeforeValidator(_for_every_split)] = Field(default_factory=dict)
     pixels: PixelsConfig = PixelsConfig()
     kid: KidConfig = KidConfig()
     inception_score: InceptionScoreConfig = InceptionScoreConfig()

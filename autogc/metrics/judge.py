@@ -16,13 +16,14 @@ from autogc.data import Dataset, Split
 from autogc.device_lock import working
 from autogc.errors import MetricError
 from autogc.files import sha256_json
-from autogc.metrics import bootstrap, storage
+from autogc.metrics import bootstrap, statistics, storage
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.confusion import confusion_of_each
 from autogc.metrics.frechet import Reference
 from autogc.metrics.metric import Metric, Need, Observation, Setting
 from autogc.metrics.networks import Networks
 from autogc.metrics.pixels import coloured
+from autogc.metrics.statistics import Statistics
 from autogc.progress import Progress, Silent
 
 QUANTISATION = "pictures are rounded to 8 bits, as they would be saved"
@@ -31,13 +32,14 @@ REFERENCE_BATCH = 32
 
 @dataclass(frozen=True)
 class RealImages:
-    """What the judge knows of the real images: their features, how many they are, and their own scores, such as mIoU, which no generator
-    should expect to pass."""
+    """What the judge knows of the real images: their features, how many they are (None where statistics from a file do not say), and their
+    own scores, such as mIoU, which no generator should expect to pass. ``statistics`` says what file the reference is from, if from one."""
 
     reference: Reference | None
-    images: int
+    images: int | None
     scores: dict[str, float]
     reference_hash: str
+    statistics: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Judge:
         self._offers = networks.offers(data, scores.pixels)
         self._hashes = networks.hashes()
         self._real: dict[str, RealImages] = {}
+        # Statistics from files, in the place of the real pictures' features, by the split that they are for.
+        self.statistics: dict[str, Statistics] = {}
         self.to(device)
 
     @classmethod
@@ -93,13 +97,19 @@ class Judge:
         device = torch.device(device)
         networks = Networks.build(scores, data, seed=seed)
         networks.fetch(progress or Silent())
+        # Before anything is trained, as far as it can be known then.
+        given = statistics.given(scores, networks, data, trained=False)
         settings = storage.settings_of(scores, data, seed=seed)
+        if given:
+            settings["reference"] = {split: one.sha256 for split, one in given.items()}
         if storage.exists(directory):
             storage.load(directory, networks, settings=settings)
         else:
             networks.fit(data, seed=seed, device=device, progress=progress or Silent())
             storage.write(directory, networks, settings=settings)
-        return cls(networks, scores=scores, data=data, seed=seed, device=device, directory=directory)
+        judge = cls(networks, scores=scores, data=data, seed=seed, device=device, directory=directory)
+        judge.statistics = statistics.given(scores, networks, data, trained=True)
+        return judge
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -161,8 +171,9 @@ class Judge:
     def real_images(self, split: Split, *, images: int | None = None) -> RealImages:
         """Return the statistics of the real images that ``split``'s generated ones are compared with.
 
-        Those of the first ``images`` samples where they are paired, otherwise all that there are. They are computed once, then kept in
-        memory and beside the networks. Call it before sending the judge to workers, which get them with it.
+        Those of the first ``images`` samples where they are paired, otherwise all that there are; those of a file, where the experiment
+        names one for the split. They are computed once, then kept in memory and beside the networks. Call it before sending the judge to
+        workers, which get them with it.
         """
         key = self._key(split, images)
         if key not in self._real:
@@ -172,7 +183,11 @@ class Judge:
                     stored = self._judge_real(split, images=images)
                 storage.write_real(self.directory, key, reference=stored[0], images=stored[1], scores=stored[2])
             reference, there, scores = stored
-            self._real[key] = RealImages(reference, images=there, scores=scores, reference_hash=key)
+            given = self.statistics.get(split.name)
+            if given is None:
+                self._real[key] = RealImages(reference, images=there, scores=scores, reference_hash=key)
+            else:
+                self._real[key] = RealImages(given.reference, given.images, scores, given.sha256, statistics=given.described)
         return self._real[key]
 
     def provenance(self, split: Split, images: int | None = None) -> dict[str, Any]:
@@ -185,6 +200,7 @@ class Judge:
             "reference_images": real.images,
             "dataset_fingerprint": split.dataset,
             "reference_hash": real.reference_hash,
+            "reference_statistics": real.statistics,
             "real_scores": real.scores,
             "protocols": {name: said for name, said in protocols.items() if said is not None},
             "left_out": self._too_few(self.metrics, self._count(split, images), real=real.images),
@@ -231,12 +247,18 @@ class Judge:
         # Real pictures that belong to no sample are all compared with, however many are generated.
         count = self._count(split, images) if split.paired else None
         protocols = {name: METRICS[name].protocol(self._setting) for name in self.metrics if METRICS[name].on_real}
-        return sha256_json({"networks": self._hashes, "data": split.dataset, "split": split.name, "images": count, "protocols": protocols})
+        key = {"networks": self._hashes, "data": split.dataset, "split": split.name, "images": count, "protocols": protocols}
+        given = self.statistics.get(split.name)
+        return sha256_json(key if given is None else key | {"reference": given.sha256})
 
     def _judge_real(self, split: Split, *, images: int | None) -> tuple[Reference | None, int, dict[str, float]]:
-        """Return the real pictures' reference (None without a network, and of one picture), how many they are, and their own scores."""
+        """Return the real pictures' reference (None without a network, with a file's, or of one), how many, and their own scores."""
         running = [METRICS[name](self._setting) for name in self.metrics if METRICS[name].on_real]
-        needs = _needs(metric.name for metric in running) | (self._offers & {"features"})
+        needs = _needs(metric.name for metric in running)
+        if split.name not in self.statistics:
+            needs |= self._offers & {"features"}
+        elif not running:
+            return None, 0, {}
         found: list[Tensor] = []
         count = 0
         with torch.inference_mode():
@@ -247,7 +269,7 @@ class Judge:
                 found += [] if seen.features is None else [seen.features]
         # Out of inference mode, or nothing that comes of them could be used with gradients or pickled for later use.
         # A single picture has no covariance, and nothing that is compared with it bears so few.
-        reference = Reference(torch.cat(found).clone()) if found and count > 1 else None
+        reference = Reference(torch.cat(found).clone()) if found and count > 1 and split.name not in self.statistics else None
         enough = [metric for metric in running if count >= metric.fewest(self._setting)]
         return reference, count, {metric.name: metric.value() for metric in enough}
 

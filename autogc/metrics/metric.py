@@ -31,7 +31,8 @@ ROLES: Mapping[Need, str] = {
 # How a user gets what is missing.
 REMEDIES: Mapping[Need, str] = {
     "features": "needs scores.feature_network, which is null",
-    "real_features": "needs the features of every real picture, which scores.feature_network gives where it is not null",
+    "real_features": "needs the features of every real picture: a scores.feature_network that is not null, and no scores.reference, "
+    "which has their mean and covariance alone",
     "probabilities": "needs a scores.feature_network that tells classes apart, such as lenet_mnist or dataset_classifier",
     "segmentation": "needs scores.segmenter, which is null (or auto, on a dataset without labels)",
     "pairs": "needs a real picture for each generated one, which this kind of dataset does not have",

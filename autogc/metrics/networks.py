@@ -24,6 +24,8 @@ class Networks:
 
     features: JudgeNetwork | None
     segmenter: JudgeNetwork | None
+    # Where real pictures are known by statistics from a file, each one's features are not.
+    moments_only: bool = False
 
     @classmethod
     def build(cls, scores: ScoresConfig, data: Dataset, *, seed: int) -> Networks:
@@ -38,7 +40,7 @@ class Networks:
         if scores.segmenter is not None:
             same = features is not None and scores.segmenter == named
             segmenter = features if same else SEGMENTERS.build(scores.segmenter.name, scores.segmenter.args, data=data, seed=seed)
-        return cls(features, segmenter)
+        return cls(features, segmenter, moments_only=bool(scores.reference))
 
     @property
     def roles(self) -> dict[str, JudgeNetwork]:
@@ -56,7 +58,7 @@ class Networks:
         """Return what metrics can have of these networks and of the dataset, compared as ``pixels`` says."""
         there: dict[Need, bool] = {
             "features": self.features is not None,
-            "real_features": self.features is not None,
+            "real_features": self.features is not None and not self.moments_only,
             "probabilities": self.features is not None and self.features.classifies,
             "segmentation": self.segmenter is not None,
             "pairs": data.kind == "paired",

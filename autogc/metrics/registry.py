@@ -25,6 +25,8 @@ class JudgeNetwork(nn.Module):
     label: str
     classifies: bool = False
     preprocessing: str = ""
+    # Whether it is pytorch-fid's own network and resizing, which that project's statistics are of.
+    pytorch_fid: bool = False
 
     def features(self, images: Tensor) -> Tensor:
         """Return features (N, D), float32."""

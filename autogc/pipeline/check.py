@@ -15,6 +15,7 @@ from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel, measure_latency, prove
 from autogc.data import Dataset, open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
+from autogc.metrics import statistics
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.judge_networks.download import Published
 from autogc.metrics.networks import Networks
@@ -99,6 +100,10 @@ def judging_networks(experiment: Experiment, data: Dataset) -> tuple[Networks | 
         return None, error.problems
     except (ArithmeticError, RuntimeError, TypeError) as error:
         return None, [f"scores: a network can't be built with its args: {error}"]
+    try:
+        statistics.given(experiment.scores, networks, data, trained=False)
+    except ConfigError as error:
+        return networks, error.problems
     offers = networks.offers(data, experiment.scores.pixels)
     scores = [name for name in experiment.search.objectives if name in METRICS]
     return networks, [f"search.objectives: {problem}" for name in scores for problem in lacking(name, offers)]

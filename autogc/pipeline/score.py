@@ -88,6 +88,8 @@ def notes(run: Run, *, split: str, rows: Sequence[SubnetRow] = ()) -> tuple[str,
     """Return the sentences that belong under a table of ``rows``: the data, what judged, how latency was taken."""
     judged: dict[str, Any] = run.judge.provenance(getattr(run.data, split))
     compared = "" if judged["reference_images"] == judged["images"] else f", compared with {judged['reference_images']} real ones"
+    if judged["reference_statistics"] is not None:
+        compared = f", compared with {judged['reference_statistics']}"
     said = [f"Data: {run.data.description}; {judged['images']} images of the {split} split{compared}."]
     for name in run.judge.metrics:
         real = judged["real_scores"].get(name)

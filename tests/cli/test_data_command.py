@@ -1,14 +1,17 @@
 """``autogc data``: what it prints, and its exit status."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 from click.testing import CliRunner
 from PIL import Image
 
 from autogc.cli import main
 from autogc.data import DATASETS
+from autogc.metrics.statistics import load
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "search_spaces" / "quickstart.yaml"
 SMALL = [part for key, count in (("train", 5), ("validation", 3), ("test", 2)) for part in ("--set", f"data.args.{key}={count}")]
@@ -63,3 +66,21 @@ def test_pack_says_what_to_write_and_that_works(tmp_path):
     assert [len(split) for split in data.splits] == [5, 3, 2]
     again = run("pack", QUICKSTART, target, *SMALL)
     assert again.exit_code == 2 and "exists already" in again.output
+
+
+def test_statistics_say_how_to_compare_with_them(tmp_path):
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(torch.nn.Conv2d(3, 4, 5, stride=4)), tmp_path / "net.pt")
+    network = f"scores.feature_network={{name: network_file, args: {{file: {tmp_path / 'net.pt'}}}}}"
+    out = tmp_path / "test.safetensors"
+    result = run("statistics", QUICKSTART, "--out", out, "--set", network, *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "2 pictures of the test split, 4 features of the TorchScript file net.pt" in result.output
+    section = yaml.safe_load(result.output[result.output.index("scores:\n") :])
+    assert load(section["scores"]["reference"]["test"]).images == 2
+    other = run("statistics", QUICKSTART, "--out", tmp_path / "test.npz", "--set", network, *SMALL)
+    assert other.exit_code == 2 and "write a .safetensors" in other.output
+    trained = run("statistics", QUICKSTART, "--out", out, *SMALL)
+    assert trained.exit_code == 2 and "is trained anew for each run" in trained.output

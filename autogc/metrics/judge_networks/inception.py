@@ -48,7 +48,7 @@ class FidInception(JudgeNetwork):
         # On no device: weights that are not there take no memory, and none are drawn.
         with torch.device("meta"):
             self.net = InceptionV3()
-        self._file_hash = self._folded_hash = ""
+        self._file_hash = self._folded_hash = self._file_sha256 = ""
         self.eval()
 
     @property
@@ -61,12 +61,18 @@ class FidInception(JudgeNetwork):
         """The published file, as long as this network has no weights."""
         return None if self._file_hash else PUBLISHED
 
+    @property
+    def pytorch_fid(self) -> bool:  # type: ignore[override]  # decided by the file
+        """Whether these are the published weights, shown pictures as pytorch-fid shows them."""
+        return self._file_sha256 == PUBLISHED.sha256 and self.preprocessing == "pytorch_fid"
+
     def fill(self, path: Path) -> None:
         """Load a file of weights, the published ones or others of the same shapes; the label tells them apart.
 
         Raises ``CheckpointError``, naming tensors, for a file that does not fit.
         """
-        if sha256_file(path) != PUBLISHED.sha256:
+        self._file_sha256 = sha256_file(path)
+        if self._file_sha256 != PUBLISHED.sha256:
             self.label = f"Inception-v3 with the weights of {path.name}, which are not the published FID weights, {self._protocol}"
         state = read_state(path, self.net, what="the Inception-v3 of FID (1008 classes)")
         state = {name: value.float() for name, value in state.items() if not name.endswith(COUNTER)}
