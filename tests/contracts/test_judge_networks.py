@@ -67,6 +67,13 @@ def network_file(registry, path):
     return registry.build("network_file", {"file": str(path / "weights.pt"), "size": [32, 40]}, data=DATA, seed=0), DATA
 
 
+def segmenter_file(registry, path):
+    network_file(FEATURE_NETWORKS, path)
+    classes = {name: place for place, name in enumerate(DATA.class_names)}
+    args = {"file": str(path / "weights.pt"), "size": [96, 120], "classes": classes, "others": "unlabelled"}
+    return registry.build("segmenter_file", args, data=DATA, seed=0), DATA
+
+
 def drn_cityscapes(registry, _path):
     """Built from weights of the right shapes; one file of them for all tests, because it is large."""
     data = DATASETS.build("streets", {"height": 48, "width": 64, "train": 16, "validation": 4, "test": 2}, seed=0)
@@ -96,6 +103,7 @@ EXAMPLES = {
     "drn_cityscapes": drn_cityscapes,
     "inception_fid": inception_fid,
     "network_file": network_file,
+    "segmenter_file": segmenter_file,
 }
 
 

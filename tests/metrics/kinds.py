@@ -75,3 +75,15 @@ def super_resolution() -> Dataset:
         split.scale = 2
     data.train.crop = (16, 16)
     return data
+
+
+def grey_labelled() -> Dataset:
+    """Streets in colour, to become their green channel, with the labels of their pixels."""
+    streets = DATASETS.build("streets", {"height": SIZE, "width": SIZE, **COUNTS}, seed=0)
+    samples = {
+        split.name: Samples(targets=bytes_of(split.name)[:, 1:2], inputs=bytes_of(split.name), labels=split.load().labels)
+        for split in streets.splits
+    }
+    data = dataset("paired", samples, given=PictureInput(), input_shape=(3, SIZE, SIZE))
+    data.class_names = streets.class_names
+    return data

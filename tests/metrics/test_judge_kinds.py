@@ -144,3 +144,19 @@ def test_what_auto_stands_for() -> None:
 def test_a_segmenter_for_pictures_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="this dataset has no labels"):
         judge_of(kinds.unpaired(), tmp_path, segmenter=Component(name="dataset_segmenter"))
+
+
+def test_grey_pictures_are_segmented_as_their_channel_repeated(tmp_path: Path) -> None:
+    data = kinds.grey_labelled()
+    network = Component(name="dataset_segmenter", args={"steps": 5, "batch_size": 4, "width": 4})
+    judge = judge_of(data, tmp_path, feature_network=None, segmenter=network)
+    batch = data.test.batch()
+    assert batch.target.shape[1] == 1 and batch.labels is not None
+    segmenter = judge.networks.segmenter
+    assert segmenter is not None
+    with torch.inference_mode():
+        found = segmenter.segment(batch.target.repeat(1, 3, 1, 1), (kinds.SIZE, kinds.SIZE))
+    targets = iter(data.test.batches(16))
+    scores = judge.score(lambda inputs: next(targets).target, data.test).scores
+    assert scores["pixel_accuracy"] == judge.real_images(data.test).scores["pixel_accuracy"]
+    assert scores["pixel_accuracy"] == pytest.approx(float((found == batch.labels).float().mean()), abs=1e-3)

@@ -1,5 +1,25 @@
 """The networks that judge pictures, one file each: imported here, so that an experiment file can name them."""
 
-from autogc.metrics.judge_networks import dataset_classifier, dataset_rotations, dataset_segmenter, drn, espnet, from_file, inception, lenet
+from autogc.metrics.judge_networks import (
+    dataset_classifier,
+    dataset_rotations,
+    dataset_segmenter,
+    drn,
+    espnet,
+    from_file,
+    inception,
+    lenet,
+    segmenter_file,
+)
 
-__all__ = ["dataset_classifier", "dataset_rotations", "dataset_segmenter", "drn", "espnet", "from_file", "inception", "lenet"]
+__all__ = [
+    "dataset_classifier",
+    "dataset_rotations",
+    "dataset_segmenter",
+    "drn",
+    "espnet",
+    "from_file",
+    "inception",
+    "lenet",
+    "segmenter_file",
+]

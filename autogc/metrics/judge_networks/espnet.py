@@ -141,6 +141,7 @@ class ESPNet(JudgeNetwork):
 
     mean: Tensor
     deviation: Tensor
+    table: Tensor
 
     def __init__(self, classes: int = 12, *, p: int = 2, q: int = 8, label: str = "ESPNet") -> None:
         super().__init__()
@@ -155,6 +156,9 @@ class ESPNet(JudgeNetwork):
         self.classifier = nn.ConvTranspose2d(classes, classes, 2, stride=2, bias=False)
         self.register_buffer("mean", torch.tensor(MEAN_BGR).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(DEVIATION_BGR).view(1, 3, 1, 1), persistent=False)
+        # The last class is "unlabelled": a pixel that has a label was missed there, and counts against its class alone.
+        table = torch.tensor([*range(classes - 1), IGNORE_INDEX], dtype=torch.uint8)
+        self.register_buffer("table", table, persistent=False)
         self.eval()
 
     def preprocess(self, images: Tensor) -> Tensor:
@@ -173,9 +177,7 @@ class ESPNet(JudgeNetwork):
         return self.classifier(self.conv(torch.cat([self.up_l2(joined), level1], 1)))
 
     def segment(self, images: Tensor, size: tuple[int, int]) -> Tensor:
-        found = classes_at(self(self.preprocess(images)), size)
-        # The last class is "unlabelled": a pixel that has a label was missed there, and counts against its class alone.
-        return found.masked_fill_(found == len(CAMVID_CLASSES), IGNORE_INDEX)
+        return classes_at(self(self.preprocess(images)), size, table=self.table)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the mean over the picture of the encoder's last maps, (N, 256)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.metrics.judge_networks.presentation import Presentation
 from autogc.metrics.judge_networks.program import Program, load_program
-from autogc.metrics.registry import FEATURE_NETWORKS, JudgeNetwork, hash_tensors
+from autogc.metrics.registry import FEATURE_NETWORKS, JudgeNetwork
 
 # Pictures that a network is tried with before it is needed: an exported program may be good for one count alone.
 TRIED = (2, 1, 5)
@@ -25,13 +25,12 @@ class FileNetwork(JudgeNetwork):
         self.program, self.presentation = program, presentation
         self.preprocessing = str(presentation)
         self.label = f"{label or f'the {program.kind} file {program.name}'}, {presentation}"
-        self._loaded = hash_tensors(program.state_dict())
         self.eval()
 
     @property
     def weights_hash(self) -> str:
         """SHA-256 of the file; of the tensors where somebody changed them."""
-        return self.program.sha256 if hash_tensors(self.program.state_dict()) == self._loaded else super().weights_hash
+        return self.program.weights_hash
 
     def features(self, images: Tensor) -> Tensor:
         """Return the program's vectors, float32 (N, D)."""
@@ -72,26 +71,30 @@ def network_file(
     del seed  # Nothing is drawn.
     presentation = Presentation.of("network_file", size=size, range=range, mean=mean, deviation=deviation, resizing=resizing)
     network = FileNetwork(load_program(file, network="network_file", sha256=sha256), presentation, label=label)
-    _try(network, data)
+    tried("network_file", network.program.name, network.features, presentation, data=data)
     return network
 
 
-def _try(network: FileNetwork, data: Dataset) -> None:
-    """Show the network pictures of the dataset's size. Raises ``ConfigError`` where it does not take them, or not so many."""
+def tried(network: str, program: str, answer: Callable[[Tensor], Tensor], presentation: Presentation, *, data: Dataset) -> Tensor:
+    """Return the ``answer`` of the judging network called ``network`` to pictures of the dataset's size.
+
+    Raises ``ConfigError``, naming the ``program``, where it does not take them, or not so many.
+    """
     for count in TRIED:
         pictures = torch.zeros(count, 3, data.height, data.width)
         try:
             with torch.inference_mode():
-                found = network.features(pictures)
+                found = answer(pictures)
         except ConfigError:
             raise
         # A program raises what it likes.
         except Exception as error:
-            seen = "x".join(map(str, network.presentation(pictures).shape))
+            seen = "x".join(map(str, presentation(pictures).shape))
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             raise ConfigError(
-                f"network_file: {network.program.name} does not take pictures of {seen}: {reason}; say its size, and export it "
+                f"{network}: {program} does not take pictures of {seen}: {reason}; say its size, and export it "
                 "with a dynamic batch (dynamic_shapes={0: torch.export.Dim.DYNAMIC})"
             ) from error
         if not torch.isfinite(found).all():
-            raise ConfigError(f"network_file: {network.program.name} makes NaN or infinity of grey pictures")
+            raise ConfigError(f"{network}: {program} makes NaN or infinity of grey pictures")
+    return found

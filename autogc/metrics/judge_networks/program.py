@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from autogc.errors import CheckpointError, ConfigError
 from autogc.metrics.judge_networks.download import check_named_hash
 from autogc.metrics.judge_networks.exported import check_archive
+from autogc.metrics.registry import hash_tensors
 
 
 class Program(nn.Module):
@@ -34,6 +35,13 @@ class Program(nn.Module):
         self.training = False
         for tensor in self.net.parameters():
             tensor.requires_grad_(False)
+        self._loaded = hash_tensors(self.state_dict())
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the file; of the tensors where somebody changed them."""
+        now = hash_tensors(self.state_dict())
+        return self.sha256 if now == self._loaded else now
 
     def forward(self, images: Tensor) -> Tensor:
         return self.net(images)
