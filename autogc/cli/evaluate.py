@@ -28,12 +28,15 @@ def command(package: Path, split: str, run_directory: Path | None, resamples: in
     Example:
       autogc evaluate runs/quickstart/finetune/3f2a91c04d5e6b78 --split validation --bootstrap 200
     """
-    from autogc.cli.tables import subnet_table
+    from autogc.cli.tables import parts_table, subnet_table
     from autogc.pipeline import Run, evaluate_package, run_of
 
     with working(Run.reopen, run_directory or run_of(package), exclusive=False) as run:
         row, notes = evaluate_package(run, package, split=split, resamples=resamples)
     console = make_console()
     console.print(subnet_table([row], title=f"{package} ({split} split)", teacher=None))
+    parts = parts_table(row)
+    if parts is not None:
+        console.print(parts)
     for note in notes:
         console.print(note, markup=False, style="dim")

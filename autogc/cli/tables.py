@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from autogc.tracking.quantities import QUANTITIES
+from autogc.tracking.quantities import QUANTITIES, shown
 from autogc.tracking.table import SubnetRow, cell, columns_of
 
 
@@ -21,6 +21,20 @@ def subnet_table(rows: Sequence[SubnetRow], *, title: str, teacher: SubnetRow | 
         table.add_column(f"{QUANTITIES[column].title.replace(', published convention', ' (published)')} {arrow}", justify="right")
     for row in rows:
         table.add_row(row.name, *(cell(row, column, teacher=teacher) for column in columns))
+    return table
+
+
+def parts_table(row: SubnetRow) -> Table | None:
+    """Return what a subnet's scores are made of, such as the IoU of each class, a column a score; None where nothing is known of that."""
+    scores = [score for score in QUANTITIES if row.details.get(score)]
+    if not scores:
+        return None
+    table = Table(title="What the scores are made of", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for score in scores:
+        table.add_column(QUANTITIES[score].title, justify="right")
+    for name in dict.fromkeys(name for score in scores for name in row.details[score]):
+        table.add_row(name, *(shown(score, row.details[score].get(name)) for score in scores))
     return table
 
 

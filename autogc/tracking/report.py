@@ -16,6 +16,7 @@ from autogc.cost import protocol_of
 from autogc.files import replacing, write_text
 from autogc.search.pareto import eligible
 from autogc.tracking.album import FRONT_CSV, FRONT_HTML, FRONT_PNG, GRID_PNG, HYPERVOLUME_PNG, write_front
+from autogc.tracking.parts import markdown_parts, parts_csv, parts_tables
 from autogc.tracking.quantities import QUANTITIES
 from autogc.tracking.series import arrange, reference_point
 from autogc.tracking.table import SubnetRow, cell, columns_of, markdown_table, teacher_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from autogc.config.experiment import Experiment
     from autogc.search.ledger import Evaluation
 
-REPORT_MD, INDEX_HTML = "report.md", "index.html"
+REPORT_MD, INDEX_HTML, PARTS_CSV = "report.md", "index.html", "parts.csv"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; }
@@ -49,6 +50,8 @@ def write_report(
 ) -> Path:
     """Write report.md, index.html, front.csv, front.html, front.png, hypervolume.png and grid.png; return index.html.
 
+    Where scores have parts, such as the IoU of each class, they are in tables of their own, and in parts.csv.
+
     ``rows`` are the subnets measured on the test images, the teacher first, in the order of the grid's columns. ``teacher`` holds
     its values on the images that the search scored with, for the figures. ``provenance`` says where the scores come from
     (``Judge.provenance``); ``reference`` is the hypervolume's, such as the tracker's, chosen from the evaluations when absent.
@@ -64,6 +67,8 @@ def write_report(
     if grid is not None and grid.resolve() != (directory / GRID_PNG).resolve():
         with replacing(directory / GRID_PNG) as beside:
             copyfile(grid, beside)
+    if any(row.details for row in rows):
+        parts_csv(rows, directory / PARTS_CSV)
     members = [row_of(evaluation) for evaluation in arrange(usable, objectives).members]
     facts = provenance_facts(experiment, evaluations, provenance=provenance, command=command)
     files = [name for name in (FRONT_PNG, HYPERVOLUME_PNG, GRID_PNG) if (directory / name).exists()]
@@ -123,6 +128,7 @@ CAPTIONS = {
     GRID_PNG: "Pictures of the teacher, of members of the front spread over its length, and of the chosen subnet fine-tuned",
 }
 MEASURED = "Subnets, on the test images"
+PARTS = "What the scores are made of, on the test images"
 SEARCHED = "The front as searched: scores in the supernet, on the validation images, before any fine-tuning"
 
 
@@ -130,6 +136,8 @@ def _markdown(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetR
     parts = [f"# {name}\n"]
     parts += [f"## {title}\n\n{markdown_table(table)}" for title, table in ((MEASURED, rows), (SEARCHED, members)) if table]
     parts += [f"## {CAPTIONS[file]}\n\n![{CAPTIONS[file]}]({file})\n" for file in files]
+    if any(row.details for row in rows):
+        parts.append(f"## {PARTS}\n\n{markdown_parts(rows)}")
     parts.append("## Where the numbers come from\n\n" + "".join(f"- **{what}**: {how}\n" for what, how in facts.items()))
     return "\n".join(parts)
 
@@ -148,6 +156,9 @@ def _page(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow],
             parts.append(f'<div class="scroll"><a href="{file}"><img src="{file}" alt="{CAPTIONS[file]}"></a></div>')
     if members:
         parts += [f"<h2>{SEARCHED}</h2>", _html_table(members)]
+    if tables := parts_tables(rows):
+        parts.append(f'<h2>{PARTS}</h2><p>Numbers: <a href="{PARTS_CSV}">{PARTS_CSV}</a>.</p>')
+        parts += [_html((table.title, *table.subnets), [(name, *cells) for name, cells in table.lines]) for table in tables]
     listed = "".join(f"<dt>{escape(what)}</dt><dd>{escape(how)}</dd>" for what, how in facts.items())
     parts.append(f"<h2>Where the numbers come from</h2><dl>{listed}</dl>")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(name)}</title><style>{STYLE}</style>'
@@ -156,9 +167,11 @@ def _page(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow],
 
 def _html_table(rows: Sequence[SubnetRow]) -> str:
     columns, teacher = columns_of(rows), teacher_of(rows)
-    heads = "".join(f"<th>{escape(text)}</th>" for text in ("subnet", *(QUANTITIES[column].title for column in columns)))
-    body = ""
-    for row in rows:
-        cells = (row.name, *(cell(row, column, teacher=teacher) for column in columns))
-        body += "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in cells) + "</tr>"
+    lines = [(row.name, *(cell(row, column, teacher=teacher) for column in columns)) for row in rows]
+    return _html(("subnet", *(QUANTITIES[column].title for column in columns)), lines)
+
+
+def _html(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    heads = "".join(f"<th>{escape(text)}</th>" for text in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in cells) + "</tr>" for cells in lines)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'

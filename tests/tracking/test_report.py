@@ -52,6 +52,32 @@ def test_scores_have_columns_of_their_own_in_the_metrics_order():
     assert lines[2:] == ["| bicubic | 28.42 dB | 0.8104 | - |", "| teacher | - | - | 1.000 G |"]
 
 
+def test_what_scores_are_made_of_stands_beside_the_subnets(tmp_path, experiment_with, evaluations):
+    details = {"miou": {"sky": 0.9, "tram | bus": 0.25}, "pixel_accuracy": {"sky": 0.95, "tram | bus": 0.5}}
+    rows = [
+        SubnetRow("teacher", scores={"miou": 0.575}, details=details),
+        SubnetRow("chosen & <small>", scores={"miou": 0.8}, details={"miou": {"sky": 0.8}}),
+        SubnetRow("bicubic", scores={"psnr": 20.0}),
+    ]
+    page = write_report(
+        tmp_path / "report", experiment=experiment_with(), evaluations=evaluations, rows=rows, provenance={}, command="autogc run"
+    )
+    text = (page.parent / "report.md").read_text(encoding="utf-8")
+    lines = text[text.index("## What the scores are made of") :].splitlines()
+    assert lines[2:6] == [
+        "| mIoU | teacher | chosen & <small> |",
+        "| --- | ---: | ---: |",
+        "| sky | 0.900 | 0.800 |",
+        "| tram \\| bus | 0.250 | - |",
+    ]
+    assert lines[7:] and lines[7] == "| mean pixel accuracy | teacher |"
+    assert "<td>sky</td><td>0.900</td><td>0.800</td>" in page.read_text(encoding="utf-8")
+    with (page.parent / "parts.csv").open(encoding="utf-8", newline="") as stream:
+        found = list(csv.reader(stream))
+    assert found[0] == ["subnet", "score", "part", "value"] and found[2] == ["teacher", "miou", "tram | bus", "0.25"] and len(found) == 6
+    assert SubnetRow.from_json(json.loads(json.dumps(rows[0].to_json()))) == rows[0]
+
+
 @pytest.fixture
 def written(tmp_path, experiment_with, evaluations):
     grid = tmp_path / "grid.png"
