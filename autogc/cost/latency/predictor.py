@@ -1,0 +1,117 @@
+"""Latency before anything runs: the times of a candidate's layers, brought to whole networks by a small fit, with the error that was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+from scipy.stats import kendalltau
+
+from autogc.cost.latency.features import CHUNK, FEATURES, FeatureTable, Owners, merged, summed, tables_of
+from autogc.cost.latency.table import LayerTimes, Setting
+
+# How much the fit of PyTorch as it is holds on to the measured layers' own times, in units of a relative error.
+TRUST = {"eager": 0.03}
+TRUST_ELSEWHERE = 0.003
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How layers add up to networks, and how well: ``weights`` of each of ``FEATURES`` (1 for a kind: as it was measured), ``constant_ms``.
+
+    ``tau`` is Kendall's rank correlation, in [-1, 1], and ``median_error`` the median of |predicted - measured| / measured over ``held_out``
+    candidates, which the fit has not seen; it is made from ``learned`` others. ``busy`` is the share of the machine that others used.
+    """
+
+    weights: Mapping[str, float]
+    constant_ms: float
+    tau: float
+    median_error: float
+    learned: int
+    held_out: int
+    busy: float
+    calls: int
+
+    def __str__(self) -> str:
+        beside = f"; measured beside other work ({self.busy:.0%} of the machine in use)" if self.busy > 0.1 else ""
+        return (
+            f"on {self.held_out} candidates that it had not seen, Kendall's tau {self.tau:.3f}, "
+            f"median error {self.median_error:.1%}{beside}"
+        )
+
+    @property
+    def vector(self) -> np.ndarray:
+        """The weights in the order of ``FEATURES``, float64 (F,)."""
+        return np.array([self.weights[name] for name in FEATURES])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fit as JSON-ready data."""
+        return {**asdict(self), "weights": dict(self.weights)}
+
+
+def fitted_weights(features: np.ndarray, milliseconds: np.ndarray, *, backend: str) -> tuple[np.ndarray, float]:
+    """Return non-negative weights (F,) and a constant that bring ``features`` (N, F) to ``milliseconds`` (N,) with the least relative errors.
+
+    Kinds are held near 1, so that what few candidates tell nothing of stays as it was measured.
+    """
+    kinds = len(FEATURES) - 1
+    rows = np.column_stack([features, np.ones(len(features))]) / milliseconds[:, None]
+    # In units of the whole's time, so that the pull towards 1 is as strong for every kind as the part that it plays.
+    trust = TRUST.get(backend, TRUST_ELSEWHERE) * np.sqrt(len(features))
+    pull = np.zeros((kinds, features.shape[1] + 1))
+    pull[np.arange(kinds), np.arange(kinds)] = trust
+    solution, _ = nnls(np.vstack([rows, pull]), np.concatenate([np.ones(len(rows)), np.full(kinds, trust)]))
+    return solution[:-1], float(solution[-1])
+
+
+def judged(predicted: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
+    """Return Kendall's tau-b and the median relative error of predictions (N,) for measurements (N,); tau is 0 where one is constant."""
+    tau = float(kendalltau(predicted, measured).statistic) if len(measured) > 1 else 0.0
+    return (tau if np.isfinite(tau) else 0.0), float(np.median(np.abs(predicted - measured) / measured))
+
+
+class LatencyPredictor:
+    """Predicts ``latency_ms`` of a space's candidates, milliseconds for one image; lower is better."""
+
+    def __init__(self, owners: Owners, times: LayerTimes, fit: Fit, *, setting: Setting) -> None:
+        self._owners = owners
+        self._times = times
+        self.fit = fit
+        self.setting = setting
+
+    def predict(self, columns: np.ndarray) -> np.ndarray:
+        """Return the milliseconds, float64 (N,), of candidates given as value indices: integers (N, decisions)."""
+        tables, large = self._tables
+        found = np.empty(len(columns))
+        for start in range(0, len(columns), CHUNK):
+            rows = np.ascontiguousarray(columns[start : start + CHUNK].T)
+            part = summed(tables, rows)[:, 0]
+            for owner in large:
+                part = part + self._owners.features(owner, rows, self._times) @ self.fit.vector
+            found[start : start + CHUNK] = part + self.fit.constant_ms
+        return found
+
+    @cached_property
+    def _tables(self) -> tuple[list[FeatureTable], list[str]]:
+        tables, large = tables_of(self._owners, self._times)
+        return merged([table.weighed(self.fit.vector) for table in tables]), large
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what must be said beside a predicted latency, JSON-ready."""
+        return {
+            "predicted": True,
+            "device": self.setting.device,
+            "backend": self.setting.backend,
+            "threads": self.setting.threads,
+            "versions": dict(self.setting.versions),
+            "tau": round(self.fit.tau, 4),
+            "median_error": round(self.fit.median_error, 4),
+            "held_out": self.fit.held_out,
+        }
+
+    def __str__(self) -> str:
+        return f"predicted from {self.fit.calls} measured layers on {self.setting}: {self.fit}"
