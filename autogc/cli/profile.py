@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from autogc.pipeline.profile import Profile
+    from autogc.pipeline.profile_latency import LatencyProfile
 
 # What every number means, below the table.
 CONVENTIONS = (
@@ -34,10 +35,29 @@ CONVENTIONS = (
 @click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 @click.option("--source", metavar="FILE", help="Where DIRECTORY's generator is a class of your own: your file with it, which is run.")
 @click.option("--trust-source", is_flag=True, help="The same, running the copy in DIRECTORY: read it first.")
+@click.option("--latency", is_flag=True, help="Measure its latency too, as scores.latency says.")
+@click.option(
+    "--build-latency-table",
+    "build",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="",
+    help="Measure the layers of SPACE.yaml's subnets on this machine into FILE, or what it lacks of them, and predict from it. "
+    "[default: a name that says the device]",
+)
+@click.option("--latency-table", "table", metavar="FILE", help="Predict its latency from a table that was built before.")
 @overrides_option
 @verbose_option
 def command(
-    subject: Path, candidate: str | None, as_json: bool, source: str | None, trust_source: bool, overrides: tuple[str, ...]
+    subject: Path,
+    candidate: str | None,
+    as_json: bool,
+    source: str | None,
+    trust_source: bool,
+    latency: bool,
+    build: str | None,
+    table: str | None,
+    overrides: tuple[str, ...],
 ) -> None:
     """Show what one subnet costs: every cost by its formula and counted again on the real module, and layer by layer.
 
@@ -48,35 +68,57 @@ def command(
     Examples:
       autogc profile search_spaces/quickstart.yaml --candidate smallest
       autogc profile search_spaces/quickstart.yaml --candidate runs/quickstart/export/3f2a91c04d5e6b78/candidate.json --json
-      autogc profile runs/quickstart/export/3f2a91c04d5e6b78
+      autogc profile runs/quickstart/export/3f2a91c04d5e6b78 --latency
+      autogc profile search_spaces/quickstart.yaml --build-latency-table here.json
     """
+    from autogc.cli.display import display
     from autogc.pipeline.profile import profile_package, profile_subnet
+    from autogc.pipeline.profile_latency import profile_package_latency, profile_subnet_latency
 
+    timed = None
+    if build is not None and table is not None:
+        raise click.UsageError("--build-latency-table and --latency-table exclude each other: a table that is built is predicted from")
     if subject.is_dir():
+        if build is not None or table is not None:
+            raise click.UsageError(f"{subject} is a package: its --latency can be measured; latency tables go with a SPACE.yaml")
         if candidate is not None or overrides:
             raise click.UsageError(f"{subject} is a package, which is one subnet: --candidate and --set go with a SPACE.yaml")
         found = profile_package(subject, source=source, trust_source=trust_source)
+        if latency:
+            timed = profile_package_latency(subject, source=source, trust_source=trust_source)
     else:
         if source is not None or trust_source:
             raise click.UsageError("--source and --trust-source go with a package's directory; a SPACE.yaml names its own generator")
         found = profile_subnet(subject, candidate=candidate or "full", overrides=overrides)
+        if latency or build is not None or table is not None:
+            with display(make_console(stderr=True)) as progress:
+                timed = profile_subnet_latency(
+                    subject,
+                    candidate=candidate or "full",
+                    overrides=overrides,
+                    measure=latency,
+                    build=build,
+                    table=table,
+                    progress=progress,
+                )
     if as_json:
-        _print_json(found)
+        _print_json(found, timed)
     else:
-        _print_tables(found)
+        _print_tables(found, timed)
 
 
-def _print_json(found: Profile) -> None:
+def _print_json(found: Profile, timed: LatencyProfile | None) -> None:
     import json
 
-    click.echo(json.dumps(found.to_json(), indent=2))
+    latency = {} if timed is None else {"latency": timed.to_json()}
+    click.echo(json.dumps({**found.to_json(), **latency}, indent=2))
 
 
-def _print_tables(found: Profile) -> None:
+def _print_tables(found: Profile, timed: LatencyProfile | None) -> None:
     console = make_console()
     for table in (_costs(found), _operators(found), _layers(found)):
         console.print(table)
-    for line in CONVENTIONS:
+    for line in (*CONVENTIONS, *(() if timed is None else timed.sentences())):
         console.print(line, markup=False, style="dim")
     console.print(f"Next:  {found.following}", markup=False, soft_wrap=True)
 

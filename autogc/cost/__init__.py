@@ -6,6 +6,7 @@ from autogc.cost.latency import Latency, measure_latency, protocol_of
 from autogc.cost.model import CostModel
 from autogc.cost.proof import prove
 from autogc.cost.recount import LayerCount, Recount, recount
+from autogc.cost.timed import TimedCostModel
 
 __all__ = [
     "COSTS",
@@ -13,6 +14,7 @@ __all__ = [
     "Latency",
     "LayerCount",
     "Recount",
+    "TimedCostModel",
     "fvcore_by_module",
     "fvcore_by_operator",
     "fvcore_macs",

@@ -34,8 +34,11 @@ class CostModel:
     * ``params``: the extracted module's parameters;
     * ``storage_bytes``: the size of the exported ``packed.safetensors``.
 
-    All of them: lower is better. Normalisation and activation functions do no counted multiplications.
+    All of them: lower is better. Normalisation and activation functions do no counted multiplications. ``unknown`` are the costs that
+    are known of a candidate only when it has been measured (``TimedCostModel`` predicts them).
     """
+
+    unknown: tuple[str, ...] = ("latency_ms",)
 
     def __init__(self, supernet: Supernet, space: Space | None = None) -> None:
         self._groups: dict[str, ChannelGroup] = {group.name: group for group in supernet.discovery.groups}

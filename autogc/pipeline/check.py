@@ -21,6 +21,7 @@ from autogc.metrics.judge_networks.download import Published
 from autogc.metrics.networks import Networks
 from autogc.pipeline.check_components import problems_of_parts
 from autogc.pipeline.check_networks import input_problems, network_problems, task_problems
+from autogc.pipeline.latency import check_table, known_costs
 from autogc.progress import Progress, Silent
 from autogc.search.encoding import Encoding
 from autogc.search.feasibility import FeasibleRegion, check_feasible
@@ -57,6 +58,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     problems = problems_of_parts(experiment)
     if problems:
         raise ConfigError(problems)
+    check_table(experiment)
     data, problems = _attempt("data", experiment.data, lambda: open_data(experiment.data, seed=experiment.seed))
     if data is None:
         raise ConfigError(problems)
@@ -85,7 +87,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
         importance=experiment.supernet.importance,
     )
     space = Space.build(experiment.space, supernet)
-    costs = CostModel(supernet, space)
+    costs = known_costs(experiment, supernet, space)
     prove(supernet, costs, space.candidate(space.smallest()), example=example_input(data))
     check_constraints(experiment, supernet=supernet, space=space, costs=costs, example=example_input(data))
     check_sampler(experiment, costs)
@@ -142,12 +144,13 @@ def check_checkpoints(experiment: Experiment, generator: nn.Module, discriminato
 def check_constraints(experiment: Experiment, *, supernet: Supernet, space: Space, costs: CostModel, example: torch.Tensor) -> None:
     """Raise InfeasibleError, with the least reachable values, where no candidate can meet the constraints.
 
-    Latency can only be measured: of the subnet with the smallest value in every decision, and of the one with the fewest MACs.
+    Latency without a predictor can only be measured: of the subnet with the smallest value in every decision, and of the one with the
+    fewest MACs.
     """
     constraints = experiment.search.constraints
     check_feasible(costs, constraints)
     limit = constraints.get("latency_ms")
-    if limit is None:
+    if limit is None or "latency_ms" not in costs.unknown:
         return
     quick = experiment.scores.latency.model_copy(update={"warmup": 5, "runs": 20})
     fastest = min(

@@ -124,10 +124,11 @@ class Run:
 
     @property
     def evaluations(self) -> list[Evaluation]:
-        """Every evaluation of the search so far, as the ledger has it."""
+        """Every evaluation of the search so far, as the ledger has it, with measured latencies in the place of predicted ones."""
+        from autogc.pipeline.latency import with_measured
         from autogc.search import Ledger
 
-        return Ledger(self.stage_directory("search")).read()
+        return with_measured(Ledger(self.stage_directory("search")).read(), self.directory)
 
     def tracked_progress(self, stage: str) -> Progress:
         """Return progress whose figures also become curves in MLflow, under the stage's name."""

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from autogc.config.experiment import SCORES, Experiment, SearchConfig
+from autogc.cost import CostModel, TimedCostModel
 from autogc.errors import ConfigError
 from autogc.progress import Progress, Silent
 from autogc.search.calibration import calibration_batches
 from autogc.search.evaluator import CandidateEvaluator, Evaluator
-from autogc.search.feasibility import MEASURED, check_feasible
+from autogc.search.feasibility import check_feasible
 from autogc.search.ledger import Evaluation, Ledger
 from autogc.search.session import SearchSession
 from autogc.search.study import SearchStudy
 
 if TYPE_CHECKING:
-    from autogc.cost import CostModel
     from autogc.data import Dataset
     from autogc.metrics import Judge
     from autogc.supernet import Space, Supernet
@@ -54,7 +54,11 @@ def run_search(
     lacking = [name for name in metrics if name not in judge.metrics]
     if lacking:
         raise ConfigError(f"search.objectives: {', '.join(lacking)} can't be given by this judge, which has {', '.join(judge.metrics)}")
-    measured = [name for name in (*search.objectives, *search.constraints) if name in MEASURED]
+    unknown = [name for name in dict.fromkeys((*search.objectives, *search.constraints)) if name in costs.unknown]
+    if unknown:
+        raise ConfigError(f"search: {', '.join(unknown)} must be known before a candidate is evaluated: give a TimedCostModel as costs")
+    wanted = "latency_ms" in (*search.objectives, *search.constraints)
+    predicted = costs.predictor.provenance() if wanted and isinstance(costs, TimedCostModel) else None
 
     def make_evaluator() -> Evaluator:
         # Statistics of the real images, once for all workers.
@@ -67,12 +71,11 @@ def run_search(
             judge=judge,
             split=data.validation,
             metrics=metrics,
-            input_shape=data.input_shape,
             seed=experiment.seed,
             images=search.images,
             batch_size=search.batch_size,
             calibration=calibration_batches(experiment, data, supernet),
-            latency=experiment.scores.latency if measured else None,
+            latency=predicted,
             device="cuda" if search.gpus_per_trial else "cpu",
             threads=max(1, int(search.cpus_per_trial)),
         )

@@ -1,4 +1,4 @@
-"""One evaluation: a candidate's subnet, its scores and, where wanted, its latency."""
+"""One evaluation: a candidate's subnet and its scores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch import Tensor
 
-from autogc.config.experiment import LatencyConfig
 from autogc.device_lock import working
 from autogc.errors import AutogcError, MetricError
 from autogc.supernet.candidate import Candidate
@@ -102,8 +101,8 @@ class CandidateEvaluator:
 
     The same candidate gives the same scores whatever was evaluated before it and wherever: the subnet is a plain module of its own,
     random numbers are seeded from its hash, and ``threads`` is fixed. Its running statistics, where it keeps any, are taken over
-    ``calibration`` (batches of inputs), never from the candidate before. ``latency`` is given where latency is an objective or a
-    constraint; candidates evaluated side by side on one machine then slow each other, so search with ``concurrent: 1`` for it.
+    ``calibration`` (batches of inputs), never from the candidate before. ``latency`` is how a
+    candidate's latency was predicted, JSON-ready, for its provenance, where it is an objective or a constraint: nothing is timed here.
     """
 
     def __init__(
@@ -113,12 +112,11 @@ class CandidateEvaluator:
         judge: Judge,
         split: Split,
         metrics: tuple[str, ...],
-        input_shape: tuple[int, int, int],
         seed: int,
         images: int | None = None,
         batch_size: int = 16,
         calibration: Sequence[Tensor] = (),
-        latency: LatencyConfig | None = None,
+        latency: Mapping[str, Any] | None = None,
         device: str = "cpu",
         threads: int = 1,
     ) -> None:
@@ -126,7 +124,6 @@ class CandidateEvaluator:
         self._judge = judge
         self._split = split
         self._metrics = metrics
-        self._input_shape = input_shape
         self._seed = seed
         self._images = images
         self._batch_size = batch_size
@@ -153,11 +150,6 @@ class CandidateEvaluator:
         provenance = judge.provenance(self._split, images=self._images)
         if judged.intervals:
             provenance["intervals"] = judged.intervals
-        costs: dict[str, float] = {}
         if self._latency is not None:
-            from autogc.cost import measure_latency
-
-            measured = measure_latency(subnet, torch.zeros(1, *self._input_shape), self._latency)
-            costs["latency_ms"] = measured.median_ms
-            provenance["latency"] = measured.to_json()
-        return judged.scores, costs, provenance
+            provenance["latency"] = dict(self._latency)
+        return judged.scores, {}, provenance

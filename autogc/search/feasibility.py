@@ -13,8 +13,6 @@ from autogc.search.encoding import Encoding, Row
 if TYPE_CHECKING:
     from autogc.cost import CostModel
 
-# Costs that are known only when they have been measured.
-MEASURED = ("latency_ms",)
 # A space of no more candidates than this is looked through whole; of a larger one, this many are drawn before giving up.
 LOOK_THROUGH = 1 << 16
 BATCH = 1 << 12
@@ -25,16 +23,16 @@ SHRINKING_STEPS = 64
 def check_feasible(costs: CostModel, constraints: Mapping[str, float]) -> None:
     """Raise InfeasibleError when no candidate of the space can meet the constraints, with the least reachable value of each at fault.
 
-    ``latency_ms`` is measured, so of it only a limit that nothing can be below is refused.
+    Of a cost that ``costs`` does not know (latency without a predictor) only a limit that nothing can be below is refused.
     Takes milliseconds; trains and evaluates nothing.
     """
     problems = []
     for name, limit in constraints.items():
-        if name in MEASURED:
+        if name in costs.unknown:
             if limit <= 0:
                 problems.append(f"{name} at most {limit:,.10g} can't be met: nothing takes no time")
         elif (least := costs.least(name)) > limit:
-            problems.append(f"{name} at most {limit:,.10g} can't be met: the least that this space reaches is {least:,}")
+            problems.append(f"{name} at most {limit:,.10g} can't be met: the least that this space reaches is {_figure(least)}")
     if problems:
         raise InfeasibleError("; ".join(problems))
     region = FeasibleRegion(Encoding(costs.space), costs, constraints, np.random.default_rng(0))
@@ -45,19 +43,23 @@ def check_feasible(costs: CostModel, constraints: Mapping[str, float]) -> None:
         )
 
 
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
 class FeasibleRegion:
-    """The part of a space that meets the constraints on counted costs; measured ones (latency) are passed over."""
+    """The part of a space that meets the constraints on the costs that are known; others (latency without a predictor) are passed over."""
 
     def __init__(self, encoding: Encoding, costs: CostModel, constraints: Mapping[str, float], generator: np.random.Generator) -> None:
         self.encoding = encoding
-        self.limits = {name: limit for name, limit in constraints.items() if name not in MEASURED}
+        self.limits = {name: limit for name, limit in constraints.items() if name not in costs.unknown}
         self._costs = costs
         self._generator = generator
         self.anchor = self._anchor()
 
-    def costs_of(self, row: Row) -> dict[str, int]:
-        """Return the counted costs of one candidate."""
-        return {name: int(values[0]) for name, values in self._costs.costs_of(row[None]).items()}
+    def costs_of(self, row: Row) -> dict[str, float]:
+        """Return the known costs of one candidate: those that are counted as integers."""
+        return {name: values[0].item() for name, values in self._costs.costs_of(row[None]).items()}
 
     def excess(self, rows: np.ndarray) -> np.ndarray:
         """Return by how much rows (N, decisions) are over the limits, as the sum of shares of them, float64 (N,); 0 is feasible."""

@@ -17,7 +17,7 @@ from autogc.config.experiment import SearchConfig
 from autogc.errors import RunDirectoryError
 from autogc.files import sha256_json
 from autogc.search.encoding import Encoding, Row
-from autogc.search.feasibility import MEASURED, FeasibleRegion
+from autogc.search.feasibility import FeasibleRegion
 from autogc.search.ledger import Evaluation
 from autogc.search.pareto import value_of
 from autogc.search.samplers import Setting, directions_of, make_plan
@@ -34,12 +34,12 @@ INFEASIBLE, DUPLICATE, EVALUATED = "infeasible", "duplicate", "evaluated"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A candidate to evaluate, as trial number ``trial`` of the study, with its counted costs."""
+    """A candidate to evaluate, as trial number ``trial`` of the study, with the costs that are known of it."""
 
     trial: int
     genotype: dict[str, Value]
     candidate: Candidate
-    costs: dict[str, int]
+    costs: dict[str, float]
 
 
 class SearchStudy:
@@ -218,7 +218,7 @@ class SearchStudy:
         )
 
     def _measured_constraints(self, evaluation: Evaluation) -> dict[str, float]:
-        limits = {name: limit for name, limit in self.config.constraints.items() if name in MEASURED}
+        limits = {name: limit for name, limit in self.config.constraints.items() if name not in self.region.limits}
         return {name: (evaluation.costs[name] - limit) / limit for name, limit in limits.items() if name in evaluation.costs}
 
     def _values(self, evaluation: Evaluation) -> list[float]:

@@ -21,6 +21,13 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Remeasured:
+    """A candidate's predicted latency was replaced by a measured one."""
+
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
 class Curves:
     """Values for the parent's curves."""
 
@@ -51,7 +58,7 @@ class End:
     status: str
 
 
-Message = Scored | Curves | Front | File | End
+Message = Scored | Remeasured | Curves | Front | File | End
 
 
 def combine(waiting: Message, new: Message) -> Message | None:

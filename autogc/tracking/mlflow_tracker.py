@@ -15,7 +15,7 @@ from autogc.config.load import fingerprint
 from autogc.files import read_json, write_json
 from autogc.search.pareto import eligible
 from autogc.tracking.album import GRID_PNG, write_front
-from autogc.tracking.messages import Curves, End, File, Front, Message, Scored, combine
+from autogc.tracking.messages import Curves, End, File, Front, Message, Remeasured, Scored, combine
 from autogc.tracking.outbox import FIRST_DELAY, Outbox, RefusedError
 from autogc.tracking.runs import HYPERVOLUME, Point, Runs
 from autogc.tracking.series import hypervolume_history, reference_point
@@ -127,6 +127,10 @@ class Tracker:
         """Add a candidate's run under the parent; one that is there stays as it is."""
         self._outbox.put(Scored(evaluation))
 
+    def measured(self, evaluation: Evaluation) -> None:
+        """Put the measured latency of an evaluation, and how it was taken, in the place of the predicted one on the candidate's run."""
+        self._outbox.put(Remeasured(evaluation))
+
     def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         """Add to the parent's curves, named ``stage/name``."""
         now = round(time.time() * 1000)
@@ -185,6 +189,8 @@ class Tracker:
         match message:
             case Scored(evaluation):
                 self._runs.log_evaluation(evaluation)
+            case Remeasured(evaluation):
+                self._runs.log_latency(evaluation)
             case Curves(points):
                 self._runs.log_points(points)
             case Front():
@@ -246,6 +252,9 @@ class NullTracker(Tracker):
         return None
 
     def evaluation(self, evaluation: Evaluation) -> None:
+        del evaluation
+
+    def measured(self, evaluation: Evaluation) -> None:
         del evaluation
 
     def metrics(self, stage: str, step: int, values: Mapping[str, float]) -> None:

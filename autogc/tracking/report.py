@@ -96,6 +96,13 @@ def provenance_facts(
     constraints = experiment.search.constraints
     facts["constraints"] = ", ".join(f"{name} at most {most:g}" for name, most in constraints.items()) or "none"
     facts["latency"] = protocol_of(experiment.scores.latency)
+    predictions = [one.provenance["latency"] for one in evaluations if one.provenance.get("latency", {}).get("predicted")]
+    if predictions:
+        tau, error, held = (predictions[0][name] for name in ("tau", "median_error", "held_out"))
+        facts["latency in the search"] = (
+            f"of {len(predictions)} of {len(evaluations)} candidates predicted from measured layers (on {held} candidates "
+            f"that the predictor had not seen Kendall's tau {tau:.3f}, median error {error:.1%}); every member of the front measured"
+        )
     facts["MACs"] = "transposed convolutions at their input positions; the published convention counts them at their output positions"
     facts["report written on"] = machine()
     return facts

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,6 +121,17 @@ class Runs:
             client.set_terminated(run_id, "FINISHED" if evaluation.state == "complete" else "FAILED", end_time=finished)
             self._log(client, run_id, params={name: str(value) for name, value in evaluation.genotype.items()}, points=points, tags=tags)
         self._children[key] = (run_id, True)
+
+    def log_latency(self, evaluation: Evaluation) -> None:
+        """Put an evaluation's latency on the candidate's run once more, later than what is there: the newest value counts."""
+        run_id, _ = self._children.get((evaluation.candidate.hash, evaluation.trial), (None, False))
+        if run_id is None:
+            return
+        now = round(time.time() * 1000)
+        with self._talking() as client:
+            points = [Point("latency_ms", evaluation.costs["latency_ms"], evaluation.trial, now)]
+            tags = {"autogc.latency": str(evaluation.provenance["latency"])[:LONGEST_VALUE]}
+            self._log(client, run_id, points=points, tags=tags)
 
     def log_points(self, points: Sequence[Point]) -> None:
         """Add values to the parent's curves; those that are not finite are left out."""

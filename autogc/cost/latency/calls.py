@@ -25,8 +25,8 @@ TENSOR = re.compile(r"\(([#,]*)\)")
 class Call:
     """One call of an ATen operator.
 
-    ``owner`` is the module that makes it (a layer, for all that happens inside of one). ``template`` says the operator and its arguments with
-    ``#`` for every integer; ``numbers`` are those: ``aten.relu.default(float32(#,#,#,#))`` and ``(1, 64, 32, 32)``.
+    ``owner`` is the module that makes it (a layer, for all that happens inside of one). ``template`` says the operator and its arguments
+    with ``#`` for every integer; ``numbers`` are those: ``aten.relu.default(float32(#,#,#,#))`` and ``(1, 64, 32, 32)``.
     """
 
     owner: str

@@ -84,7 +84,7 @@ class Owners:
         return rows
 
     def calls(self, owner: str, rows: np.ndarray) -> list[tuple[np.ndarray, ElasticCall, np.ndarray, np.ndarray]]:
-        """Return an owner's calls for ``rows`` (decisions, N): which of the rows, the call, its different integers (U, K), which of these."""
+        """Return an owner's calls for ``rows`` (decisions, N): which make it, the call, its different integers (U, K), which of these."""
         found = []
         for variant, here in self._by_variant(owner, rows):
             for call in self.program.calls[owner][variant]:
@@ -153,5 +153,3 @@ def merged(tables: Sequence[FeatureTable]) -> list[FeatureTable]:
 def summed(tables: Sequence[FeatureTable], rows: np.ndarray) -> np.ndarray:
     """Return the sum of the tables (N, features) at value indices ``rows`` (decisions, N)."""
     return np.asarray(sum(table.at(rows) for table in tables))
-
-

@@ -19,7 +19,7 @@ from autogc.device_lock import measuring
 
 # Seconds a candidate's runs may take, and how many runs there are at least and at most: of layers, of whole networks.
 LAYER_SECONDS, LAYER_RUNS = 0.6, (3, 15)
-WHOLE_SECONDS, WHOLE_RUNS = 1.5, (7, 60)
+WHOLE_SECONDS, WHOLE_RUNS = 0.6, (7, 60)
 # Seconds that are waited for a quiet machine in a whole build.
 PATIENCE = 60.0
 

@@ -1,4 +1,4 @@
-"""Latency before anything runs: the times of a candidate's layers, brought to whole networks by a small fit, with the error that was measured."""
+"""Latency before anything runs: the times of a candidate's layers, brought to whole networks by a small fit whose error is measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from scipy.optimize import nnls
 from scipy.stats import kendalltau
 
 from autogc.cost.latency.features import CHUNK, FEATURES, FeatureTable, Owners, merged, summed, tables_of
+from autogc.cost.latency.program import kept_channels
 from autogc.cost.latency.table import LayerTimes, Setting
+from autogc.supernet.candidate import Candidate
+from autogc.supernet.supernet import Supernet
 
 # How much the fit of PyTorch as it is holds on to the measured layers' own times, in units of a relative error.
 TRUST = {"eager": 0.03}
@@ -23,8 +26,9 @@ TRUST_ELSEWHERE = 0.003
 class Fit:
     """How layers add up to networks, and how well: ``weights`` of each of ``FEATURES`` (1 for a kind: as it was measured), ``constant_ms``.
 
-    ``tau`` is Kendall's rank correlation, in [-1, 1], and ``median_error`` the median of |predicted - measured| / measured over ``held_out``
-    candidates, which the fit has not seen; it is made from ``learned`` others. ``busy`` is the share of the machine that others used.
+    ``tau`` is Kendall's rank correlation, in [-1, 1], and ``median_error`` the median of |predicted - measured| / measured over
+    ``held_out`` candidates, which the fit has not seen; it is made from ``learned`` others. ``busy`` is the share of the machine that
+    others used.
     """
 
     weights: Mapping[str, float]
@@ -54,7 +58,7 @@ class Fit:
 
 
 def fitted_weights(features: np.ndarray, milliseconds: np.ndarray, *, backend: str) -> tuple[np.ndarray, float]:
-    """Return non-negative weights (F,) and a constant that bring ``features`` (N, F) to ``milliseconds`` (N,) with the least relative errors.
+    """Return non-negative weights (F,) and a constant that bring ``features`` (N, F) to ``milliseconds`` (N,) with least relative errors.
 
     Kinds are held near 1, so that what few candidates tell nothing of stays as it was measured.
     """
@@ -94,6 +98,14 @@ class LatencyPredictor:
                 part = part + self._owners.features(owner, rows, self._times) @ self.fit.vector
             found[start : start + CHUNK] = part + self.fit.constant_ms
         return found
+
+    def of(self, supernet: Supernet, candidate: Candidate) -> float:
+        """Return the milliseconds of any candidate, one that is not of the space included (the full generator)."""
+        features = np.zeros(len(FEATURES))
+        for call in self._owners.program.made_by(candidate, kept_channels(supernet, candidate)):
+            features[FEATURES.index(call.kind)] += self._times.of(call.template, call.numbers, call.kind)
+            features[FEATURES.index("calls")] += 1
+        return float(features @ self.fit.vector) + self.fit.constant_ms
 
     @cached_property
     def _tables(self) -> tuple[list[FeatureTable], list[str]]:

@@ -6,8 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import groupby, product
-from typing import Any
+from itertools import product
 
 import numpy as np
 
@@ -39,10 +38,6 @@ class ElasticCall:
         """The channel groups that the call's integers depend on."""
         return tuple(sorted({group for length in self.numbers for group, _ in length.parts}))
 
-    def key(self, kept: Mapping[str, int]) -> str:
-        """Return the call's text for the kept channels of each group."""
-        return key_of(self.template, [int(length.of(kept)) for length in self.numbers])
-
 
 @dataclass(frozen=True)
 class Program:
@@ -60,12 +55,13 @@ class Program:
         }
         return sha256_json({"calls": described, "sizes": dict(self.sizes)})
 
-    def calls_of(self, candidate: Candidate, kept: Mapping[str, int]) -> dict[str, list[str]]:
-        """Return the calls that a candidate's subnet makes, as text, by owner."""
-        found = {}
+    def made_by(self, candidate: Candidate, kept: Mapping[str, int]) -> list[Call]:
+        """Return the calls that a candidate's subnet makes, owner by owner."""
+        found = []
         for owner, variants in self.calls.items():
             variant = tuple(candidate.get(dimension, owner) for dimension in RUNNING)
-            found[owner] = [call.key(kept) for call in variants[variant if variant in variants else NEUTRAL]]
+            for call in variants[variant if variant in variants else NEUTRAL]:
+                found.append(Call(owner, call.template, tuple(int(length.of(kept)) for length in call.numbers), call.kind))
         return found
 
 
@@ -118,7 +114,7 @@ def _own(supernet: Supernet, dimension: str, owner: str, value: Value | None) ->
 def _traced(supernet: Supernet, values: Mapping[str, Value | None]) -> dict[str, tuple[ElasticCall, ...]]:
     """Return each owner's calls where every layer that can has these values."""
     fixed = {name: dict.fromkeys(_targets(supernet, name), value) for name, value in values.items() if value is not None}
-    groups = [group for group in supernet.discovery.groups if group.size > group.multiple]
+    groups = [group for group in supernet.discovery.groups if group.size > 2 * group.multiple]
     draw = np.random.default_rng(0)
     probes = np.array([[group.size for group in groups]], dtype=np.int64)
     runs = [_calls(supernet, Candidate(fixed))]
@@ -126,13 +122,14 @@ def _traced(supernet: Supernet, values: Mapping[str, Value | None]) -> dict[str,
     for wanted in (PROBES, len(groups) + 3):
         while len(probes) < wanted:
             # Not one: a depthwise convolution of one channel is called as if it were an ordinary one.
-            row = [group.multiple * int(draw.integers(min(2, group.size // group.multiple), group.size // group.multiple + 1)) for group in groups]
+            row = [group.multiple * int(draw.integers(2, group.size // group.multiple + 1)) for group in groups]
             widths = {group.name: kept for group, kept in zip(groups, row, strict=True) if kept < group.size}
             probes = np.vstack([probes, np.array([row], dtype=np.int64)])
             runs.append(_calls(supernet, Candidate({**fixed, "width": widths})))
         if len({tuple((call.owner, call.template) for call in run) for run in runs}) > 1:
             raise ConversionError("latency can't be predicted: this generator's subnets of other widths don't run the same operators")
-        sequences = {tuple(sequence) for calls in zip(*runs, strict=True) for sequence in zip(*(call.numbers for call in calls), strict=True)}
+        together = list(zip(*runs, strict=True))
+        sequences = {sequence for calls in together for sequence in zip(*(call.numbers for call in calls), strict=True)}
         names = [group.name for group in groups]
         solved = {sequence: fitted(sequence, probes, names) for sequence in sequences}
         if None not in solved.values():
@@ -152,17 +149,18 @@ def _calls(supernet: Supernet, candidate: Candidate) -> tuple[Call, ...]:
 
 def _check(program: Program, supernet: Supernet, candidate: Candidate) -> None:
     """Compare what the program says of a candidate with a trace of its subnet."""
-    said = program.calls_of(candidate, kept_channels(supernet, candidate))
-    ordered = sorted(_calls(supernet, candidate), key=lambda call: call.owner)
-    made = {owner: [key_of(call.template, call.numbers) for call in calls] for owner, calls in groupby(ordered, key=lambda call: call.owner)}
+    said = _by_owner(program.made_by(candidate, kept_channels(supernet, candidate)))
+    made = _by_owner(_calls(supernet, candidate))
     differing = [owner for owner in {**said, **made} if said.get(owner) != made.get(owner)]
     if differing:
         raise ConversionError(
-            f"latency can't be predicted: in {', '.join(map(repr, sorted(differing)[:3]))} this generator's subnets do something that depends "
-            "on more than their channels and operators"
+            f"latency can't be predicted: in {', '.join(map(repr, sorted(differing)[:3]))} subnets do something that depends on more than "
+            "their channels and operators"
         )
 
 
-def described(program: Program) -> dict[str, Any]:
-    """Return how many owners and calls there are, for whoever wants to see it."""
-    return {"owners": len(program.calls), "calls": sum(len(calls) for variants in program.calls.values() for calls in variants.values())}
+def _by_owner(calls: Sequence[Call]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for call in calls:
+        found.setdefault(call.owner, []).append(key_of(call.template, call.numbers))
+    return found

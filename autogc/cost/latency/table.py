@@ -49,14 +49,15 @@ class Setting:
 
 @dataclass
 class SpaceRecord:
-    """What was measured of one space's subnets end to end, milliseconds by row of value indices (``0,2,1``), and what came of it.
+    """What was measured of one space's subnets end to end, milliseconds by row of value indices (``0,2,1``), one of each pass, and what
+    came of it.
 
     ``learned`` are those that the predictor is fitted to, ``held_out`` those that it is judged by. ``fit`` is the judgement
     (``predictor.Fit``), None until there is one. ``busy`` is the share of the machine that others used, the most of any measurement.
     """
 
-    learned: dict[str, float] = field(default_factory=dict)
-    held_out: dict[str, float] = field(default_factory=dict)
+    learned: dict[str, list[float]] = field(default_factory=dict)
+    held_out: dict[str, list[float]] = field(default_factory=dict)
     busy: float = 0.0
     fit: dict[str, Any] | None = None
 
@@ -79,7 +80,9 @@ class LatencyTable:
         try:
             data = read_json(path)
             if data["format"] != FORMAT:
-                raise ConfigError(f"{path} is a latency table of format {data['format']}, this autogc reads format {FORMAT}: build it again")
+                raise ConfigError(
+                    f"{path} is a latency table of format {data['format']}, this autogc reads format {FORMAT}: build it again"
+                )
             spaces = {name: SpaceRecord(**record) for name, record in data["spaces"].items()}
             return cls(Setting(**data["setting"]), data["templates"], data["kinds"], spaces)
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
@@ -146,7 +149,9 @@ class LayerTimes:
     def _work_out(self, template: str, numbers: tuple[int, ...], kind: str) -> float:
         measured = self._table.templates.get(template)
         if not measured:
-            raise ConfigError(f"the latency table has no {key_of(template, numbers)}: complete it with autogc profile --build-latency-table")
+            raise ConfigError(
+                f"the latency table has no {key_of(template, numbers)}: complete it with autogc profile --build-latency-table"
+            )
         samples = measured.get(_text(numbers))
         if samples:
             return float(median(samples))

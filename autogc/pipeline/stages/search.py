@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autogc.files import write_json
+from autogc.pipeline.latency import measure_front, searched_costs
 from autogc.pipeline.pictures import draw_front
 from autogc.pipeline.run import Run
 from autogc.pipeline.stage import Stage
@@ -13,6 +14,7 @@ def _search(run: Run) -> None:
     from autogc.search import run_search  # Ray, which takes its time to import
 
     directory = run.stage_directory("search")
+    costs = searched_costs(run)
     evaluations = list(run.evaluations)
     run.tracker.sync(evaluations)
 
@@ -22,11 +24,11 @@ def _search(run: Run) -> None:
         if len(evaluations) % run.experiment.tracking.refresh_every == 0:
             draw_front(run, evaluations)
 
-    found = run_search(
+    run_search(
         run.experiment,
         supernet=run.supernet,
         space=run.space,
-        costs=run.costs,
+        costs=costs,
         judge=run.judge,
         data=run.data,
         directory=directory,
@@ -34,6 +36,8 @@ def _search(run: Run) -> None:
         on_evaluation=on_evaluation,
         progress=run.tracked_progress("search"),
     )
+    measure_front(run)
+    found = run.evaluations
     draw_front(run, found)
     # A space with fewer feasible candidates than were asked for is done all the same.
     asked = run.experiment.search.evaluations
