@@ -9,7 +9,6 @@ import pytest
 import torch
 from simulation import FakeJudge, FakeSplit
 
-from autogc.config.experiment import LatencyConfig
 from autogc.errors import MetricError
 from autogc.models import GENERATORS
 from autogc.search.evaluator import CandidateEvaluator, Outcome, evaluate
@@ -22,7 +21,6 @@ def make(supernet: Supernet, **changed: Any) -> CandidateEvaluator:
         "judge": FakeJudge(),
         "split": FakeSplit(),
         "metrics": ("fid",),
-        "input_shape": (4, 16, 24),
     }
     return CandidateEvaluator(**{**args, "seed": 0, **changed})
 
@@ -63,15 +61,16 @@ def test_running_statistics_are_the_candidates_own() -> None:
     assert lacking.state == "failed" and "calibration inputs" in str(lacking.reason)
 
 
-def test_latency_is_measured_only_where_it_is_wanted(supernet: Supernet, space: Space) -> None:
+def test_nothing_is_timed_and_how_latency_was_predicted_is_said(supernet: Supernet, space: Space) -> None:
     candidate = space.candidate(space.smallest())
-    assert evaluate(make(supernet), candidate).costs == {}
-    outcome = evaluate(make(supernet, latency=LatencyConfig(warmup=1, runs=3)), candidate)
-    assert outcome.costs["latency_ms"] > 0 and outcome.provenance["latency"]["runs"] == 3
+    assert "latency" not in evaluate(make(supernet), candidate).provenance
+    said = {"predicted": True, "tau": 0.95}
+    outcome = evaluate(make(supernet, latency=said), candidate)
+    assert outcome.costs == {} and outcome.provenance["latency"] == said
 
 
 def test_an_outcome_is_json(supernet: Supernet, space: Space) -> None:
-    outcome = evaluate(make(supernet, latency=LatencyConfig(warmup=0, runs=2)), space.candidate(space.smallest()))
+    outcome = evaluate(make(supernet, latency={"predicted": True}), space.candidate(space.smallest()))
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 

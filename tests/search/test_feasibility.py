@@ -50,6 +50,8 @@ def test_a_limit_below_the_least_is_refused_with_the_least(costs: CostModel) -> 
 class Opposed:
     """Two costs of which one falls where the other rises."""
 
+    unknown = ("latency_ms",)
+
     def __init__(self, space: Space) -> None:
         self.space = space
         self._encoding = Encoding(space)

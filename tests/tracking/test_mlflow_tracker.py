@@ -346,3 +346,20 @@ class _server:
     def __exit__(self, *error: object) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)  # it and its workers, which take a while to end on their own
         self.process.wait(timeout=60)
+
+
+def test_a_measured_latency_takes_the_place_of_a_predicted_one(directory, experiment, evaluations):
+    one = next(evaluation for evaluation in evaluations if evaluation.state == "complete")
+
+    def with_latency(milliseconds, said):
+        return replace(one, costs={**one.costs, "latency_ms": milliseconds}, provenance={**one.provenance, "latency": said})
+
+    predicted, measured = with_latency(5.0, {"predicted": True, "tau": 0.9}), with_latency(7.0, {"predicted": False})
+    with Tracker.open(experiment.tracking, directory, experiment) as tracker:
+        tracker.evaluation(predicted)
+        tracker.measured(measured)
+        tracker.measured(measured)
+    _, (child,) = all_runs(own_uri(directory))
+    assert child.data.metrics["latency_ms"] == 7.0 and "'predicted': False" in child.data.tags["autogc.latency"]
+    history = client_of(own_uri(directory)).get_metric_history(child.info.run_id, "latency_ms")
+    assert history[0].value == 5.0
