@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autogc.config.experiment import ScoresConfig
 from autogc.data import Dataset, Split
@@ -88,8 +88,12 @@ class Judge:
         seed: int,
         device: torch.device | str = "cpu",
         progress: Progress | None = None,
+        discriminator: Callable[[], nn.Module] | None = None,
     ) -> Judge:
         """Load the judge from ``directory``, or train its networks and write it there, whole or not at all.
+
+        ``discriminator`` gives the one that was trained with the teacher to a network that judges by it; what it learned is kept in
+        ``directory`` too, and only its architecture is asked for later.
 
         Raises ``ConfigError`` for networks that cannot judge this dataset, ``RunDirectoryError`` when ``directory`` holds the judge of
         other settings or another dataset, ``CheckpointError`` when its files were changed or published weights cannot be had.
@@ -97,6 +101,7 @@ class Judge:
         device = torch.device(device)
         networks = Networks.build(scores, data, seed=seed)
         networks.fetch(progress or Silent())
+        networks.take(discriminator)
         # Before anything is trained, as far as it can be known then.
         given = statistics.given(scores, networks, data, trained=False)
         settings = storage.settings_of(scores, data, seed=seed)

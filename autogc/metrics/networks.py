@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from autogc.config.experiment import Component, PixelsConfig, ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.metrics.judge_networks.download import Downloadable, Published
 from autogc.metrics.metric import WINDOW, Need
-from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork, Trainable
+from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork, OfTeacher, Trainable
 from autogc.progress import Progress
 
 AUTO = "auto"
@@ -77,6 +79,14 @@ class Networks:
         for network in self.distinct:
             if isinstance(network, Downloadable) and network.missing is not None:
                 network.fill(network.missing.fetch(progress))
+
+    def take(self, discriminator: Callable[[], nn.Module] | None) -> None:
+        """Give the teacher's discriminator to those that judge by it. Raises ``ConfigError`` where they can't, or there is no teacher."""
+        for network in self.distinct:
+            if isinstance(network, OfTeacher):
+                if discriminator is None:
+                    raise ConfigError("scores.feature_network: teacher_discriminator judges in a run that has a teacher, and nowhere else")
+                network.take(discriminator())
 
     def fit(self, data: Dataset, *, seed: int, device: torch.device, progress: Progress) -> None:
         """Train what is to be trained."""

@@ -57,6 +57,14 @@ class Trainable(Protocol):
         """Train on ``data.train``; the result is a function of the data, the arguments and the seed."""
 
 
+@runtime_checkable
+class OfTeacher(Protocol):
+    """A judging network made of the discriminator that was trained with the run's teacher."""
+
+    def take(self, discriminator: nn.Module) -> None:
+        """Judge by it. Raises ``ConfigError`` where that cannot be."""
+
+
 # A builder takes the file's ``args`` and, from the caller, ``data`` and ``seed``; ``ConfigError`` says that it cannot judge this dataset.
 FEATURE_NETWORKS: Registry[JudgeNetwork] = Registry("feature network")
 SEGMENTERS: Registry[JudgeNetwork] = Registry("segmenter")

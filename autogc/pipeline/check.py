@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -66,12 +67,14 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     if problems:
         raise ConfigError(problems)
     networks, problems = judging_networks(experiment, data)
-    downloads = () if networks is None else networks.downloads
-    del networks  # They may be large, and are not needed until something is scored.
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found
     discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
     problems += found
+    downloads = () if networks is None else networks.downloads
+    if networks is not None and discriminator is not None:
+        problems += _judged_by(networks, discriminator)
+    del networks  # They may be large, and are not needed until something is scored.
     if generator is not None and discriminator is not None:
         problems += network_problems(experiment, data, generator, discriminator)
     if problems:
@@ -109,6 +112,15 @@ def judging_networks(experiment: Experiment, data: Dataset) -> tuple[Networks | 
     offers = networks.offers(data, experiment.scores.pixels)
     scores = [name for name in experiment.search.objectives if name in METRICS]
     return networks, [f"search.objectives: {problem}" for name in scores for problem in lacking(name, offers)]
+
+
+def _judged_by(networks: Networks, discriminator: nn.Module) -> list[str]:
+    """Return why networks cannot judge by such a discriminator as the teacher is to have."""
+    try:
+        networks.take(lambda: copy.deepcopy(discriminator))
+    except ConfigError as error:
+        return [f"scores.feature_network: {problem}" for problem in error.problems]
+    return []
 
 
 def _attempt(key: str, component: Component | GeneratorConfig, build: Callable[[], Built]) -> tuple[Built | None, list[str]]:

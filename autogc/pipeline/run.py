@@ -161,7 +161,18 @@ class Run:
             seed=self.experiment.seed,
             device=self.device,
             progress=self.progress,
+            discriminator=self._discriminator,
         )
+
+    def _discriminator(self) -> nn.Module:
+        """The teacher's, or its architecture where the teacher is gone and the judge has its weights."""
+        from autogc.training import load_discriminator
+        from autogc.training.stage import DISCRIMINATOR, build_discriminator
+
+        path = self.stage_directory("teacher") / DISCRIMINATOR
+        if not path.is_file() and (self.directory / "evaluators").is_dir():
+            return build_discriminator(self.experiment, self.data)
+        return load_discriminator(self.experiment, self.data, path)
 
     @cached_property
     def teacher(self) -> nn.Module:

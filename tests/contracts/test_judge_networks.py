@@ -17,6 +17,7 @@ from autogc.metrics.judge_networks.drn import CITYSCAPES_CLASSES, DRN
 from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
 from autogc.metrics.judge_networks.lenet import LeNet5
 from autogc.metrics.registry import Trainable
+from autogc.models import DISCRIMINATORS
 from autogc.progress import Silent
 
 DATA = DATASETS.build("streets", {"height": 48, "width": 64, "train": 16, "validation": 4, "test": 2}, seed=0)
@@ -87,6 +88,13 @@ def drn_weights():
     return weights_of(network, Path(LARGE.name))
 
 
+def teacher_discriminator(registry, _path):
+    network = registry.build("teacher_discriminator", {}, data=DATA, seed=0)
+    torch.manual_seed(0)
+    network.take(DISCRIMINATORS.build("multi_scale", {"base_channels": 4}, in_channels=3))
+    return network, DATA
+
+
 def weights_of(network, path):
     file = path / "weights.pth"
     if not file.exists():
@@ -104,6 +112,7 @@ EXAMPLES = {
     "inception_fid": inception_fid,
     "network_file": network_file,
     "segmenter_file": segmenter_file,
+    "teacher_discriminator": teacher_discriminator,
 }
 
 

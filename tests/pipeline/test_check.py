@@ -1,6 +1,7 @@
 """Bad input gets one clear error, before anything is trained."""
 
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ import torch
 from autogc.config.load import load_experiment
 from autogc.data import open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, ConversionError, DataError, InfeasibleError
-from autogc.pipeline import Run, check, make_plan
+from autogc.metrics.judge_networks import download
+from autogc.pipeline import Run, check, make_plan, run_stages
 from autogc.pipeline.check_components import tree_problems
 
 BAD: list[tuple[str, type[AutogcError], str]] = [
@@ -134,3 +136,36 @@ def test_what_is_wrong_with_a_generator_of_ones_own(tiny: Path, tmp_path: Path, 
     with pytest.raises(ConfigError) as caught:
         check(load_experiment(tiny, overrides=[own, *overrides]))
     assert message in str(caught.value)
+
+
+def test_what_must_be_downloaded_is_said_and_fetched_before_anything_is_trained(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    asked: list[str] = []
+
+    def away(request, timeout):
+        asked.append(request.full_url)
+        raise URLError("no route")
+
+    monkeypatch.setattr(download, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(download, "ELSEWHERE", ())
+    monkeypatch.setattr(download.urllib.request, "urlopen", away)
+    experiment = load_experiment(tiny, overrides=["scores.feature_network={name: inception_fid}"])
+    plan = make_plan(tmp_path / "run", experiment)
+    assert not asked
+    assert len(plan.downloads) == 1 and "pt_inception-2015-12-05-6726825d.pth (95.6 MB) from https://github.com/" in plan.downloads[0]
+    with (
+        Run.open(tmp_path / "run", experiment) as run,
+        pytest.raises(CheckpointError, match=r"cannot be downloaded .*no route.* or set scores\.feature_network\.args\.weights"),
+    ):
+        run_stages(run)
+    assert len(asked) == 1 and not (tmp_path / "run" / "teacher").exists()
+
+
+def test_reference_statistics_are_read_before_anything_is_trained(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"scores\.reference: .*none\.npz does not exist"):
+        check(load_experiment(tiny, overrides=[f"scores.reference={tmp_path / 'none.npz'}"]))
+
+
+def test_the_teachers_discriminator_judges_where_it_sees_pictures_alone(tiny: Path) -> None:
+    network = "scores.feature_network={name: teacher_discriminator, args: {layer: model.0}}"
+    with pytest.raises(ConfigError, match="sees the input beside the picture"):
+        check(load_experiment(tiny, overrides=[network]))

@@ -10,6 +10,7 @@ from autogc.metrics.judge_networks import (
     inception,
     lenet,
     segmenter_file,
+    teacher_discriminator,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "inception",
     "lenet",
     "segmenter_file",
+    "teacher_discriminator",
 ]
