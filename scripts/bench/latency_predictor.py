@@ -34,13 +34,14 @@ def main() -> None:
     parser.add_argument("--backend", choices=("eager", "compile", "onnxruntime"), default="eager")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     parser.add_argument("--threads", type=int, help="threads inside an operator (default: those there are)")
+    parser.add_argument("--patience", type=float, default=10.0, help="seconds to wait for a quiet machine, six times in all (default: 10)")
     parser.add_argument("--processor-time", action="store_true", help="count this thread's processor time instead of the clock on the wall")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the experiment file")
     args = parser.parse_args()
     if args.processor_time and (args.threads != 1 or args.backend != "eager" or args.device != "cpu"):
         parser.error("--processor-time is that of one thread: it goes with --threads 1, eager on the CPU")
     subject = open_subject(args.space, overrides=args.set)
-    given = {"backend": args.backend, "device": args.device, "threads": args.threads}
+    given = {"backend": args.backend, "device": args.device, "threads": args.threads, "patience_s": args.patience}
     config = subject.experiment.scores.latency.model_copy(update=given)
     instruments = Instruments(now=time.thread_time_ns) if args.processor_time else Instruments()
     meter = DeviceMeter(config, subject.supernet.example_shape, instruments=instruments)

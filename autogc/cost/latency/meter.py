@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -64,9 +65,9 @@ class DeviceMeter:
             run = self._backend.prepare(module, self._image, self._device, threads) if self._config.backend != "eager" else plain
             with measuring(self._config.device):
                 load = self._instruments.load(self._device)
-                waited = now()
+                began = time.monotonic()
                 load.wait(self._patience)
-                self._patience = max(0.0, self._patience - (now() - waited) / 1e9)
+                self._patience = max(0.0, self._patience - (time.monotonic() - began))
                 start = load.mark()
                 calls: list[float] = []
                 if layers:
