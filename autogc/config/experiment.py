@@ -13,7 +13,7 @@ from autogc.config.section import Positive, Section
 Fraction = Annotated[float, Field(ge=0, le=1)]
 COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes", "latency_ms")
 # The scores that metrics/catalogue.py knows; a test sees that they are the same.
-SCORES = ("fid", "kid", "precision", "recall", "miou", "pixel_accuracy", "inception_score", "psnr", "ssim", "vol")
+SCORES = ("fid", "kid", "precision", "recall", "miou", "pixel_accuracy", "inception_score", "psnr", "ssim", "lpips", "vol")
 
 
 class Component(Section):
@@ -202,6 +202,7 @@ class ScoresConfig(Section):
 
     feature_network: Component | None = Component(name="auto")
     segmenter: Component | None = Component(name="auto")
+    similarity: Component | None = None
     # Statistics from a file (pytorch-fid's .npz, or what autogc data statistics wrote) in the place of the real pictures' own: for every
     # split, or {test: FILE, validation: FILE}, where a split that is not named is compared with its pictures.
     reference: Annotated[dict[SplitName, str], BeforeValidator(_for_every_split)] = Field(default_factory=dict)

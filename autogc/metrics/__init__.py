@@ -10,13 +10,14 @@ from autogc.metrics.miou import mean_iou
 from autogc.metrics.networks import problems_of
 from autogc.metrics.pixel_accuracy import pixel_accuracy
 from autogc.metrics.psnr import psnr
-from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork
+from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, SIMILARITIES, JudgeNetwork
 from autogc.metrics.ssim import ssim
 
 __all__ = [
     "FEATURE_NETWORKS",
     "METRICS",
     "SEGMENTERS",
+    "SIMILARITIES",
     "Assessment",
     "Judge",
     "JudgeNetwork",

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from autogc.metrics.fid import Fid
 from autogc.metrics.inception_score import InceptionScore
 from autogc.metrics.kid import Kid
+from autogc.metrics.lpips import Lpips
 from autogc.metrics.metric import REMEDIES, Metric, Need
 from autogc.metrics.miou import MeanIou
 from autogc.metrics.pixel_accuracy import PixelAccuracy
@@ -15,9 +16,10 @@ from autogc.metrics.psnr import Psnr
 from autogc.metrics.ssim import Ssim
 from autogc.metrics.vol import VarianceOfLaplacian
 
-METRICS: Mapping[str, type[Metric]] = {
-    metric.name: metric for metric in (Fid, Kid, Precision, Recall, MeanIou, PixelAccuracy, InceptionScore, Psnr, Ssim, VarianceOfLaplacian)
-}
+IN_ORDER: tuple[type[Metric], ...] = (
+    Fid, Kid, Precision, Recall, MeanIou, PixelAccuracy, InceptionScore, Psnr, Ssim, Lpips, VarianceOfLaplacian,
+)  # fmt: skip
+METRICS: Mapping[str, type[Metric]] = {metric.name: metric for metric in IN_ORDER}
 
 
 def lacking(name: str, offers: Collection[Need]) -> list[str]:

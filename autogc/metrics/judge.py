@@ -298,7 +298,13 @@ class Judge:
             found = self.networks.segmenter.segment(seen, (labels.shape[1], labels.shape[2]))
             setting = self._setting
             confusion = confusion_of_each(found, labels, classes=setting.classes, ignore_index=setting.ignore_index)
-        return Observation(pictures, target=target, features=features, probabilities=probabilities, confusion=confusion)
+        similarity = None
+        if "similarity" in needs:
+            assert self.networks.similarity is not None and target is not None
+            similarity = self.networks.similarity.distances(seen, coloured(target)).double().cpu()
+        return Observation(
+            pictures, target=target, features=features, probabilities=probabilities, confusion=confusion, similarity=similarity
+        )
 
 
 def _needs(names: Iterable[str]) -> frozenset[Need]:

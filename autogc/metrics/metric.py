@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
 # features: of a feature network, and the mean and covariance of the real pictures'. real_features: those of each real picture, too.
 # probabilities: of a feature network that tells classes apart.
-# segmentation: of a segmenter, beside true labels. pairs: the real picture that each generated one should be.
-Need = Literal["features", "real_features", "probabilities", "segmentation", "pairs", "windows"]
+# segmentation: of a segmenter, beside true labels. similarity: of a network that compares two pictures.
+# pairs: the real picture that each generated one should be.
+Need = Literal["features", "real_features", "probabilities", "segmentation", "similarity", "pairs", "windows"]
 # Which of an experiment's networks answers a need; a need without one is answered by the data.
 ROLES: Mapping[Need, str] = {
     "features": "feature_network",
     "real_features": "feature_network",
     "probabilities": "feature_network",
     "segmentation": "segmenter",
+    "similarity": "similarity",
 }
 # How a user gets what is missing.
 REMEDIES: Mapping[Need, str] = {
@@ -35,6 +37,7 @@ REMEDIES: Mapping[Need, str] = {
     "which has their mean and covariance alone",
     "probabilities": "needs a scores.feature_network that tells classes apart, such as lenet_mnist or dataset_classifier",
     "segmentation": "needs scores.segmenter, which is null (or auto, on a dataset without labels)",
+    "similarity": "needs scores.similarity, a network that compares two pictures such as lpips_alex, which is null",
     "pairs": "needs a real picture for each generated one, which this kind of dataset does not have",
     "windows": "needs pictures of at least 11 pixels a side inside of scores.pixels.border",
 }
@@ -73,6 +76,7 @@ class Observation:
     features: Tensor | None = None
     probabilities: Tensor | None = None
     confusion: Tensor | None = None
+    similarity: Tensor | None = None
 
 
 class Metric:

@@ -14,7 +14,7 @@ from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.metrics.judge_networks.download import Downloadable, Published
 from autogc.metrics.metric import WINDOW, Need
-from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, JudgeNetwork, OfTeacher, Trainable
+from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, SIMILARITIES, JudgeNetwork, OfTeacher, Trainable
 from autogc.progress import Progress
 
 AUTO = "auto"
@@ -22,10 +22,12 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Networks:
-    """``features`` gives features and perhaps classes, ``segmenter`` the labels of pixels; they may be one network, or absent."""
+    """``features`` gives features and perhaps classes, ``segmenter`` the labels of pixels; they may be one network. ``similarity`` compares
+    two pictures. Each may be absent."""
 
     features: JudgeNetwork | None
     segmenter: JudgeNetwork | None
+    similarity: JudgeNetwork | None = None
     # Where real pictures are known by statistics from a file, each one's features are not.
     moments_only: bool = False
 
@@ -42,7 +44,10 @@ class Networks:
         if scores.segmenter is not None:
             same = features is not None and scores.segmenter == named
             segmenter = features if same else SEGMENTERS.build(scores.segmenter.name, scores.segmenter.args, data=data, seed=seed)
-        return cls(features, segmenter, moments_only=bool(scores.reference))
+        similarity = None
+        if scores.similarity is not None:
+            similarity = SIMILARITIES.build(scores.similarity.name, scores.similarity.args, data=data, seed=seed)
+        return cls(features, segmenter, similarity, moments_only=bool(scores.reference))
 
     @property
     def roles(self) -> dict[str, JudgeNetwork]:
@@ -50,6 +55,8 @@ class Networks:
         found = {} if self.features is None else {"feature_network": self.features}
         if self.segmenter is not None and self.segmenter is not self.features:
             found["segmenter"] = self.segmenter
+        if self.similarity is not None:
+            found["similarity"] = self.similarity
         return found
 
     @property
@@ -63,6 +70,7 @@ class Networks:
             "real_features": self.features is not None and not self.moments_only,
             "probabilities": self.features is not None and self.features.classifies,
             "segmentation": self.segmenter is not None,
+            "similarity": self.similarity is not None,
             "pairs": data.kind == "paired",
             "windows": min(data.height, data.width) - 2 * pixels.border >= WINDOW,
         }
@@ -96,7 +104,7 @@ class Networks:
 
     def hashes(self) -> dict[str, str | None]:
         """Return the hash of each role's weights."""
-        by_role = {"feature_network": self.features, "segmenter": self.segmenter}
+        by_role = {"feature_network": self.features, "segmenter": self.segmenter, "similarity": self.similarity}
         return {role: None if network is None else network.weights_hash for role, network in by_role.items()}
 
     def described(self) -> dict[str, Any]:
@@ -107,6 +115,8 @@ class Networks:
             "feature_network_hash": hashes["feature_network"],
             "segmenter": None if self.segmenter is None else self.segmenter.label,
             "segmenter_hash": hashes["segmenter"],
+            "similarity": None if self.similarity is None else self.similarity.label,
+            "similarity_hash": hashes["similarity"],
         }
 
 
@@ -139,4 +149,8 @@ def problems_of(scores: ScoresConfig, data: Dataset) -> list[str]:
         problems += SEGMENTERS.problems(scores.segmenter.name, scores.segmenter.args, given=given)
         if not data.class_names or data.kind != "paired":
             problems.append("scores.segmenter: this dataset has no labels, so mIoU cannot be given; set segmenter to null")
+    if scores.similarity is not None:
+        problems += SIMILARITIES.problems(scores.similarity.name, scores.similarity.args, given=given)
+        if data.kind != "paired":
+            problems.append("scores.similarity: this dataset has no real picture for each generated one; set similarity to null")
     return [f"scores: {problem}" if not problem.startswith("scores") else problem for problem in dict.fromkeys(problems)]

@@ -15,7 +15,7 @@ from autogc.registry import Registry
 
 
 class JudgeNetwork(nn.Module):
-    """A network that judges pictures (N, 3, H, W) in [-1, 1]: it has ``features``, or ``segment``, or both.
+    """A network that judges pictures (N, 3, H, W) in [-1, 1]: it has ``features``, or ``segment``, or both, or else ``distances``.
 
     ``label`` says what it is and is shown wherever one of its scores is. Its state dict is everything that its answers depend on.
     One that ``classifies`` also says which class a picture is of, in ``features_and_probabilities``. ``preprocessing`` names what it does
@@ -43,6 +43,10 @@ class JudgeNetwork(nn.Module):
         """
         raise NotImplementedError
 
+    def distances(self, pictures: Tensor, target: Tensor) -> Tensor:
+        """Return how different each picture looks from its target, (N,), lower is better."""
+        raise NotImplementedError
+
     @property
     def weights_hash(self) -> str:
         """SHA-256 over names, shapes and bytes of the state dict."""
@@ -68,6 +72,7 @@ class OfTeacher(Protocol):
 # A builder takes the file's ``args`` and, from the caller, ``data`` and ``seed``; ``ConfigError`` says that it cannot judge this dataset.
 FEATURE_NETWORKS: Registry[JudgeNetwork] = Registry("feature network")
 SEGMENTERS: Registry[JudgeNetwork] = Registry("segmenter")
+SIMILARITIES: Registry[JudgeNetwork] = Registry("similarity network")
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:

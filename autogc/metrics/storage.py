@@ -30,6 +30,7 @@ def settings_of(scores: ScoresConfig, data: Dataset, *, seed: int) -> dict[str, 
     return {
         "feature_network": None if scores.feature_network is None else scores.feature_network.model_dump(mode="json"),
         "segmenter": None if scores.segmenter is None else scores.segmenter.model_dump(mode="json"),
+        "similarity": None if scores.similarity is None else scores.similarity.model_dump(mode="json"),
         "dataset": data.fingerprint,
         "seed": seed,
     }
@@ -84,7 +85,7 @@ def load(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> No
             raise CheckpointError(f"{path} was changed after it was written: remove {directory} to train the judge again")
         network.load_state_dict(load_file(path))
     for role, expected in networks.hashes().items():
-        if record["networks"][f"{role}_hash"] != expected:
+        if record["networks"].get(f"{role}_hash") != expected:
             raise CheckpointError(
                 f"the weights of the {role} are not those that {directory} was made with: "
                 f"give the old ones back, or remove {directory} and score anew"

@@ -18,7 +18,7 @@ from autogc.cost.latency import BACKENDS, backend_of, latency_device
 from autogc.data import DATASETS
 from autogc.errors import ConfigError, nearest
 from autogc.losses import ADVERSARIAL, PERCEPTUAL
-from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS
+from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS, SIMILARITIES
 from autogc.metrics.networks import AUTO
 from autogc.models import DISCRIMINATORS, generator_problems
 from autogc.registry import Registry
@@ -37,6 +37,7 @@ REGISTERED: tuple[tuple[str, Registry[Any], tuple[str, ...], tuple[str, ...]], .
     ("losses.perceptual", PERCEPTUAL, (), ()),
     ("scores.feature_network", FEATURE_NETWORKS, ("data", "seed"), ()),
     ("scores.segmenter", SEGMENTERS, ("data", "seed"), ()),
+    ("scores.similarity", SIMILARITIES, ("data", "seed"), ()),
     ("search.sampler", SAMPLERS, (), ()),
 )
 TRAININGS: dict[str, type[Optimization]] = {"teacher": TeacherConfig, "supernet": SupernetConfig, "finetune": Optimization}

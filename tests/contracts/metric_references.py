@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from lpips_by_hand import by_hand
+from metric_scenes import looked_at
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy
@@ -49,6 +51,14 @@ def pictures(draw: st.DrawFn, least: int = 1) -> Scene:
     signed = [torch.from_numpy(values.astype(np.float32)) / 127.5 - 1 for values in (first, second)]
     channel = draw(st.sampled_from(["rgb", "y"]))
     return Observation(signed[0], target=signed[1]), Setting(pixels=PixelsConfig(channel=channel, border=border))
+
+
+@st.composite
+def pictures_to_look_at(draw: st.DrawFn) -> Scene:
+    """Pictures in pairs that are large enough for AlexNet, grey or in colour."""
+    observation, setting = draw(pictures(least=31))
+    assert observation.target is not None
+    return looked_at(observation.pictures, observation.target), setting
 
 
 @st.composite
@@ -167,6 +177,12 @@ def ssim(observation: Observation, setting: Setting) -> float:
         for made, true in _pairs(observation, setting)
     ]  # fmt: skip
     return float(np.mean(found))
+
+
+def lpips(observation: Observation, setting: Setting) -> float:
+    del setting
+    pair = (values.expand(-1, 3, -1, -1) for values in (observation.pictures, observation.target) if values is not None)
+    return float(by_hand("lpips_alex").distances(*pair).mean())
 
 
 def vol(observation: Observation, setting: Setting) -> float:

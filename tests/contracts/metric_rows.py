@@ -177,6 +177,19 @@ ROWS: dict[str, Row] = {
         independent=references.ssim,
         broken=NAN_PICTURES,
     ),
+    "lpips": Row(
+        worse=scenes.less_alike,
+        known=[
+            Known("the mean", (seen(target=scenes.NO_PICTURES, similarity=torch.tensor([0.1, 0.3])), Setting()), 0.2),
+            Known("equal pictures", (scenes.looked_at(scenes.flat(0, 255, side=31), scenes.flat(0, 255, side=31)), Setting()), 0.0),
+        ],
+        # The network is float32.
+        invariances={"order": scenes.order, "swapped": scenes.swapped},
+        draw=references.pictures_to_look_at(),
+        independent=references.lpips,
+        broken={"NaN": scenes.looked_at(scenes.with_nan(scenes.less_alike(0.5), "pictures").pictures, scenes.less_alike(0.5).pictures)},
+        tolerance=1e-3,
+    ),
     "vol": Row(
         worse=scenes.blurred,
         known=[

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import torch
+from lpips_by_hand import by_hand
 from torch import Tensor
 from torch.nn import functional
 
-from autogc.metrics import Reference
+from autogc.metrics import SIMILARITIES, JudgeNetwork, Reference
 from autogc.metrics.confusion import confusion_of_each
 from autogc.metrics.metric import Observation, Setting
+from autogc.metrics.pixels import coloured
 
 COUNT = 12
 GENERATOR = torch.Generator().manual_seed(0)
@@ -78,6 +84,25 @@ def unsure(level: float) -> Observation:
     return seen(probabilities=torch.lerp(0.9 * CERTAIN + scattered, torch.full_like(CERTAIN, 0.25), level))
 
 
+@cache
+def lpips_network() -> JudgeNetwork:
+    with TemporaryDirectory() as directory:
+        files = by_hand("lpips_alex").write(Path(directory))
+        return SIMILARITIES.build("lpips_alex", files, data=SimpleNamespace(height=64, width=64), seed=0).requires_grad_(False)
+
+
+def looked_at(pictures: Tensor, target: Tensor) -> Observation:
+    """Pictures as the judge shows them to LPIPS: grey as three equal channels."""
+    similarity = lpips_network().distances(coloured(pictures), coloured(target)).double()
+    return Observation(pictures, target=target, similarity=similarity)
+
+
+def less_alike(level: float) -> Observation:
+    """Real pictures, repeated to the size that LPIPS needs, with noise."""
+    target = REAL.repeat(1, 1, 2, 2)
+    return looked_at(eight_bits(target + level * NOISE.repeat(1, 1, 2, 2)), target)
+
+
 def with_nan(observation: Observation, part: str) -> Observation:
     return changed(observation, lambda values: values.index_fill(0, torch.tensor([3]), math.nan), part)
 
@@ -102,6 +127,12 @@ def of_all_features(change: Callable[[Tensor], Tensor]) -> Change:
 def real_order(observation: Observation, setting: Setting) -> tuple[Observation, Setting]:
     assert setting.reference is not None and setting.reference.features is not None
     return observation, replace(setting, reference=Reference(setting.reference.features.flip(0)))
+
+
+def swapped(observation: Observation, setting: Setting) -> tuple[Observation, Setting]:
+    """The real pictures for the generated ones."""
+    assert observation.target is not None
+    return looked_at(observation.target, observation.pictures), setting
 
 
 TURN = torch.linalg.qr(torch.randn(5, 5, generator=GENERATOR, dtype=torch.float64)).Q

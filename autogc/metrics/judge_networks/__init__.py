@@ -9,6 +9,7 @@ from autogc.metrics.judge_networks import (
     from_file,
     inception,
     lenet,
+    lpips,
     segmenter_file,
     teacher_discriminator,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "from_file",
     "inception",
     "lenet",
+    "lpips",
     "segmenter_file",
     "teacher_discriminator",
 ]
