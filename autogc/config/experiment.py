@@ -195,7 +195,8 @@ def _for_every_split(value: Any) -> Any:
 
 
 class ScoresConfig(Section):
-    """The networks that judge: ``feature_network`` for FID and the Inception Score, ``segmenter`` for mIoU; null for none.
+    """The networks that judge: ``feature_network`` for FID, KID, precision and recall, and the Inception Score, ``segmenter`` for mIoU and
+    pixel accuracy, ``similarity`` for LPIPS; null for none.
 
     ``auto`` is what suits the dataset: ``dataset_segmenter`` where there are labels, else ``dataset_classifier`` where there are domains.
     """

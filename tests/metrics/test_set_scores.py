@@ -56,7 +56,6 @@ def test_kid_is_unbiased_where_both_sets_are_of_one_kind() -> None:
 
 
 def test_kids_interval_is_as_wide_as_kid_scatters() -> None:
-    """Pairs of a picture with its own copy would shift each resample by more than all of that."""
     draws = torch.Generator().manual_seed(2)
     again = [kernel_distance(torch.randn(60, 6, generator=draws, dtype=torch.float64) + 0.3, REAL) for _ in range(300)]
     expected = torch.tensor(again, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).diff().item()
