@@ -78,6 +78,19 @@ def test_a_worker_gets_it_with_the_judge(save, name, tmp_path):
     assert pickle.loads(packed).score(lambda inputs: torch.zeros(len(inputs), 3, 32, 32), DATA.validation) == expected
 
 
+class Constants(nn.Module):
+    def forward(self, x):
+        return (x * torch.tensor([0.5, 1.0, 2.0]).view(3, 1, 1) + torch.arange(3).view(3, 1, 1)).relu()
+
+
+def test_all_of_an_exported_program_moves_to_another_device(tmp_path):
+    network = build(exported(tmp_path / "net.pt2", Constants()))
+    with torch.inference_mode():
+        assert torch.allclose(network.features(PICTURES), Constants()((PICTURES + 1) / 2).mean((2, 3)), atol=1e-6)
+        # The device that every machine has: what stayed behind would not go together with it.
+        assert network.to("meta").program(PICTURES.to("meta")).device.type == "meta"
+
+
 @pytest.mark.parametrize("resizing", ["bilinear_antialiased", "bicubic_antialiased"])
 def test_antialiased_resizing_is_pillows(resizing):
     pixels = np.random.default_rng(0).uniform(80, 170, (40, 50)).astype(np.float32)

@@ -51,6 +51,21 @@ class Program(nn.Module):
         self.training = False
         return self
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Program:
+        """Move the constants of an exported program too, and the devices that its graph makes tensors on: ``to`` knows parameters alone."""
+        super()._apply(fn, recurse)
+        if isinstance(self.net, torch.fx.GraphModule):
+            device = fn(torch.empty(0)).device
+            for module in self.net.modules():
+                for name, value in list(vars(module).items()):
+                    if isinstance(value, Tensor):
+                        setattr(module, name, fn(value))
+            for node in self.net.graph.nodes:
+                if "device" in node.kwargs:
+                    node.kwargs = {**node.kwargs, "device": device}
+            self.net.recompile()
+        return self
+
     def __reduce__(self) -> tuple[Callable[..., Program], tuple[bytes, str]]:
         return _program, (self._content, self.name)
 
