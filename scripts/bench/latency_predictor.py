@@ -66,6 +66,8 @@ def main() -> None:
     print(f"held out: {min(held_out):.2f} to {max(held_out):.2f} ms")
     print("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in fit.weights.items()) + f", constant {fit.constant_ms:.3g} ms")
     print(f"Kendall's tau {fit.tau:.3f}, median relative error {fit.median_error:.1%}, others used up to {fit.busy:.0%} of the machine")
+    if fit.repeated_tau is not None:
+        print(f"the held-out measurements repeated: Kendall's tau {fit.repeated_tau:.3f} with themselves")
     print(f"a million candidates predicted in {million:.2f} s")
 
 

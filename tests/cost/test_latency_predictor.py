@@ -20,7 +20,7 @@ from autogc.cost.latency import LatencyTable, build, build_latency_table, predic
 from autogc.cost.latency.affine import fitted
 from autogc.cost.latency.calls import Call, key_of, recorded, timed_calls, work_of
 from autogc.cost.latency.meter import DeviceMeter, Measured
-from autogc.cost.latency.predictor import judged
+from autogc.cost.latency.predictor import judged, repeatability
 from autogc.cost.latency.program import Program, kept_channels, program_of, running
 from autogc.errors import ConfigError, ConversionError
 from autogc.models import GENERATORS
@@ -264,6 +264,8 @@ def test_error_and_rank_by_hand() -> None:
     # Of six pairs one is the wrong way round: (5 - 1) / 6.
     tau, error = judged(np.array([1.0, 2.2, 2.0, 5.0]), np.array([1.0, 2.0, 2.5, 4.0]))
     assert tau == pytest.approx(4 / 6) and error == pytest.approx((0.1 + 0.2) / 2)
+    assert repeatability(np.array([[1.0, 1.0], [2.2, 2.0], [2.0, 2.5], [5.0, 4.0]])) == pytest.approx(4 / 6)
+    assert repeatability(np.ones((4, 1))) is None
 
 
 def test_the_device_itself(supernet: Supernet, space: Space) -> None:

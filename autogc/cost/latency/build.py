@@ -11,7 +11,7 @@ from autogc.cost.latency.calls import recorded
 from autogc.cost.latency.features import FEATURES, Owners
 from autogc.cost.latency.meter import DeviceMeter, Meter
 from autogc.cost.latency.plan import Coverage
-from autogc.cost.latency.predictor import Fit, LatencyPredictor, fitted_weights, judged
+from autogc.cost.latency.predictor import Fit, LatencyPredictor, fitted_weights, judged, repeatability
 from autogc.cost.latency.program import program_of, running
 from autogc.cost.latency.table import LatencyTable, LayerTimes, Setting, SpaceRecord
 from autogc.errors import ConversionError
@@ -105,6 +105,7 @@ def _fit(owners: Owners, table: LatencyTable, record: SpaceRecord, *, backend: s
         held_out=len(record.held_out),
         busy=record.busy,
         calls=table.calls,
+        repeated_tau=repeatability(np.array(list(record.held_out.values()))),
     )
 
 

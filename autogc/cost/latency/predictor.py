@@ -28,7 +28,8 @@ class Fit:
 
     ``tau`` is Kendall's rank correlation, in [-1, 1], and ``median_error`` the median of |predicted - measured| / measured over
     ``held_out`` candidates, which the fit has not seen; it is made from ``learned`` others. ``busy`` is the share of the machine that
-    others used.
+    others used. ``repeated_tau`` is the tau of the held-out measurements with their own
+    repetition (None without one): where it is low, it is the machine that was not quiet.
     """
 
     weights: Mapping[str, float]
@@ -39,12 +40,14 @@ class Fit:
     held_out: int
     busy: float
     calls: int
+    repeated_tau: float | None = None
 
     def __str__(self) -> str:
         beside = f"; measured beside other work ({self.busy:.0%} of the machine in use)" if self.busy > 0.1 else ""
+        repeated = "" if self.repeated_tau is None else f"; the measurements repeated have tau {self.repeated_tau:.3f} with themselves"
         return (
             f"on {self.held_out} candidates that it had not seen, Kendall's tau {self.tau:.3f}, "
-            f"median error {self.median_error:.1%}{beside}"
+            f"median error {self.median_error:.1%}{beside}{repeated}"
         )
 
     @property
@@ -76,6 +79,12 @@ def judged(predicted: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
     """Return Kendall's tau-b and the median relative error of predictions (N,) for measurements (N,); tau is 0 where one is constant."""
     tau = float(kendalltau(predicted, measured).statistic) if len(measured) > 1 else 0.0
     return (tau if np.isfinite(tau) else 0.0), float(np.median(np.abs(predicted - measured) / measured))
+
+
+def repeatability(passes: np.ndarray) -> float | None:
+    """Return the mean of Kendall's tau-b between every two passes of measurements (N, P), or None where there is one pass only."""
+    pairs = [judged(passes[:, first], passes[:, second])[0] for second in range(passes.shape[1]) for first in range(second)]
+    return float(np.mean(pairs)) if pairs else None
 
 
 class LatencyPredictor:
