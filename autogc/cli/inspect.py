@@ -93,8 +93,10 @@ def _costs(found: Inspected) -> Table:
         "macs": "MACs",
         "fvcore_macs": "MACs, counted by fvcore",
         "macs_published": "MACs (published)",
+        "bops": "bit operations",
         "params": "parameters",
         "storage_bytes": "stored bytes",
+        "peak_activation_bytes": "peak activation bytes",
     }
     shape = " x ".join(map(str, found.supernet.example_shape[1:]))
     table = _table(f"Costs for an input of {shape}", "subnet", *columns.values())

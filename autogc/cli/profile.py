@@ -21,6 +21,8 @@ CONVENTIONS = (
     "transposed convolutions are counted at their output positions, as papers do.",
     "BOPs: MACs x bits of the weight x bits of what it is multiplied with, 32 where they are not quantised (a codebook holds float32); "
     "pruned weights are multiplied as zeros, and count.",
+    "Peak activation memory: the tensors that one forward pass holds at one time, input and output included, weights not (batch 1, "
+    "float32, PyTorch eager, where quantised activations are float32 tensors too); what kernels allocate for themselves is the machine's.",
 )
 
 
@@ -118,6 +120,8 @@ def _print_tables(found: Profile, timed: LatencyProfile | None) -> None:
     console = make_console()
     for table in (_costs(found), _operators(found), _layers(found)):
         console.print(table)
+    more = found.memory.with_workspaces_bytes
+    console.print(f"With the workspaces of this machine's kernels the peak was {more:,} bytes.", markup=False)
     for line in (*CONVENTIONS, *(() if timed is None else timed.sentences())):
         console.print(line, markup=False, style="dim")
     console.print(f"Next:  {found.following}", markup=False, soft_wrap=True)
@@ -142,6 +146,8 @@ def _costs(found: Profile) -> Table:
     table = _table(title, cost="left", **{found.formula: "right"}, counted_again="right", difference="right", by="left")
     for one in found.comparisons:
         said, difference = ("-" if number is None else f"{number:,}" for number in (one.formula, one.difference))
+        if one.formula and one.difference:
+            difference += f" ({one.difference / one.formula:+.2%})"
         table.add_row(QUANTITIES[one.cost].title, said, f"{one.counted:,}", difference, one.referee)
     return table
 

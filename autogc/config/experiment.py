@@ -11,7 +11,7 @@ from autogc.config.generator import GeneratorConfig
 from autogc.config.section import Positive, Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes", "latency_ms")
+COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes", "peak_activation_bytes", "latency_ms")
 # The scores that metrics/catalogue.py knows; a test sees that they are the same.
 SCORES = ("fid", "kid", "precision", "recall", "miou", "pixel_accuracy", "inception_score", "psnr", "ssim", "lpips", "vol")
 

@@ -4,6 +4,7 @@ from autogc.cost.formula import COSTS
 from autogc.cost.fvcore_reference import fvcore_by_module, fvcore_by_operator, fvcore_macs, fvcore_norm_macs
 from autogc.cost.latency import Latency, measure_latency, protocol_of
 from autogc.cost.model import CostModel
+from autogc.cost.peak import MeasuredPeak, measure_peak
 from autogc.cost.proof import prove
 from autogc.cost.recount import LayerCount, Recount, recount
 from autogc.cost.timed import TimedCostModel
@@ -13,6 +14,7 @@ __all__ = [
     "CostModel",
     "Latency",
     "LayerCount",
+    "MeasuredPeak",
     "Recount",
     "TimedCostModel",
     "fvcore_by_module",
@@ -20,6 +22,7 @@ __all__ = [
     "fvcore_macs",
     "fvcore_norm_macs",
     "measure_latency",
+    "measure_peak",
     "protocol_of",
     "prove",
     "recount",

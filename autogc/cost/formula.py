@@ -18,7 +18,7 @@ from autogc.supernet.candidate import Value
 from autogc.supernet.groups import AxisLength, ChannelGroup, Product
 
 # The order of the columns wherever costs stand in an array.
-COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes")
+COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes", "peak_activation_bytes")
 # A packed file: an 8-byte length, a header padded to 128 bytes, the payload (see ``export.packed``).
 PACKED_OVERHEAD = 8 + 128
 # The dimensions that change how a weight is stored; the others act on shapes or activations.

@@ -36,10 +36,13 @@ def fewest_channels(controls: Controls, groups: Sequence[ChannelGroup]) -> list[
     return allowed
 
 
-def minimize(factors: Sequence[tuple[tuple[int, ...], np.ndarray]], sizes: Sequence[int]) -> tuple[int, list[int]]:
+def minimize(
+    factors: Sequence[tuple[tuple[int, ...], np.ndarray]], sizes: Sequence[int], *, combine: np.ufunc = np.add
+) -> tuple[int, list[int]]:
     """Return the least sum of the factors and the index chosen for each variable, by eliminating one variable after another.
 
-    A factor is (variables, int64 array with an axis for each of them). The variable whose elimination makes the smallest
+    A factor is (variables, int64 array of nothing below zero, with an axis for each of them). With ``combine`` np.maximum it is the least
+    that the largest factor can be, for the same reason. The variable whose elimination makes the smallest
     table goes first (Dechter, Bucket elimination, Artificial Intelligence 113, 1999).
     """
     left = list(factors)
@@ -51,7 +54,7 @@ def minimize(factors: Sequence[tuple[tuple[int, ...], np.ndarray]], sizes: Seque
         scope = (*scopes[variable], variable)
         total = np.zeros([sizes[u] for u in scope], dtype=np.int64)
         for factor in (one for one in left if variable in one[0]):
-            total = total + _aligned(factor, scope)
+            total = combine(total, _aligned(factor, scope))
         left = [factor for factor in left if variable not in factor[0]]
         left.append((scope[:-1], total.min(axis=-1)))
         traces.append((variable, scope[:-1], total.argmin(axis=-1)))
@@ -59,7 +62,7 @@ def minimize(factors: Sequence[tuple[tuple[int, ...], np.ndarray]], sizes: Seque
     chosen = [0] * len(sizes)
     for variable, scope, best in reversed(traces):
         chosen[variable] = int(best[tuple(chosen[u] for u in scope)])
-    return int(sum(int(values) for _, values in left)), chosen
+    return int(combine.reduce([int(values) for _, values in left], initial=0)), chosen
 
 
 def _aligned(factor: tuple[tuple[int, ...], np.ndarray], scope: Sequence[int]) -> np.ndarray:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from math import prod
 
 import numpy as np
 
 from autogc.compression import DIMENSIONS
-from autogc.cost.formula import COSTS, FAMILIES, PACKED_OVERHEAD, Family, Term
+from autogc.cost.formula import COSTS, FAMILIES, FULL_BITS, PACKED_OVERHEAD, Family, Term
 from autogc.cost.least import fewest_channels, minimize
+from autogc.cost.peak import PeakColumns, PeakModel
 from autogc.cost.tables import CHANNEL_DIMENSIONS, LAYER_DIMENSIONS, Controls, Table, build_table, look_up, merged
 from autogc.cost.terms import terms_of
 from autogc.errors import ConfigError, nearest
@@ -32,7 +33,8 @@ class CostModel:
     * ``macs_published``: the same with transposed convolutions counted at their output positions, as the papers do;
     * ``bops``: bit operations, the sum of ``macs`` x bits of the weights x bits of the activations (32 where they are not quantised);
     * ``params``: the extracted module's parameters;
-    * ``storage_bytes``: the size of the exported ``packed.safetensors``.
+    * ``storage_bytes``: the size of the exported ``packed.safetensors``;
+    * ``peak_activation_bytes``: the most bytes of activations that a forward pass of it holds at one time (``cost.peak``).
 
     All of them: lower is better. Normalisation and activation functions do no counted multiplications. ``unknown`` are the costs that
     are known of a candidate only when it has been measured (``TimedCostModel`` predicts them).
@@ -43,10 +45,12 @@ class CostModel:
     def __init__(self, supernet: Supernet, space: Space | None = None) -> None:
         self._groups: dict[str, ChannelGroup] = {group.name: group for group in supernet.discovery.groups}
         self._terms = terms_of(supernet)
+        self._supernet = supernet
         self._space = space
 
-    def costs(self, candidate: Candidate) -> dict[str, int]:
-        """Return each cost of one candidate."""
+    def costs(self, candidate: Candidate, *, only: Collection[str] = COSTS) -> dict[str, int]:
+        """Return each cost of one candidate, or ``only`` those that are named."""
+        names = [name for name in COSTS if name in {_known(name) for name in only}]
         kept = {}
         for name, group in self._groups.items():
             count = group.size
@@ -61,7 +65,23 @@ class CostModel:
             for family in FAMILIES:
                 for name, value in zip(family.costs, family.of(term, kept, values).tolist(), strict=True):
                     found[name] = found.get(name, 0) + value
-        return {name: found[name] for name in COSTS}
+        if "peak_activation_bytes" not in names:
+            return {name: found[name] for name in names}
+        separable = [layer for layer, operator in candidate.choices.get("operator", {}).items() if operator == "separable"]
+        quantized = [layer for layer, bits in candidate.choices.get("activation_bits", {}).items() if bits != FULL_BITS]
+        found["peak_activation_bytes"] = self.peak.of(kept, separable=separable, quantized=quantized)
+        return {name: found[name] for name in names}
+
+    @cached_property
+    def peak(self) -> PeakModel:
+        """The model of peak activation memory, made when it is first asked for: that takes some forward passes without arithmetic."""
+        full = {name: group.size for name, group in self._groups.items()}
+        macs = sum(int(term.counts(full, {})[0]) for term in self._terms)
+        return PeakModel(self._supernet, macs=macs)
+
+    @cached_property
+    def _peak_columns(self) -> PeakColumns:
+        return PeakColumns(self.peak, self._controls, self._groups, self._supernet.layers)
 
     @property
     def space(self) -> Space:
@@ -87,25 +107,34 @@ class CostModel:
             found.append((family, merged(build_table(term, family, self._controls, self._groups, full) for term in small), large))
         return found
 
-    def costs_of(self, columns: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each cost, int64 (N,), of candidates given as indices into their decisions' values: integers (N, decisions)."""
+    def costs_of(self, columns: np.ndarray, *, only: Collection[str] = COSTS) -> dict[str, np.ndarray]:
+        """Return each cost, int64 (N,), of candidates given as indices into their decisions' values: integers (N, decisions).
+
+        ``only`` names those that are wanted; the others are left out.
+        """
+        names = [name for name in COSTS if name in {_known(name) for name in only}]
         columns = np.asarray(columns)
         sizes = self._controls.sizes
         if columns.ndim != 2 or columns.shape[1] != len(sizes) or not np.issubdtype(columns.dtype, np.integer):
             raise ValueError(f"columns must be integers of shape (N, {len(sizes)}), got {columns.dtype} of shape {columns.shape}")
         if len(columns) and (columns.min() < 0 or (columns.max(axis=0) >= sizes).any()):
             raise ValueError("columns hold an index that its decision does not have")
-        found = {name: np.empty(len(columns), dtype=np.int64) for name in COSTS}
+        found = {name: np.empty(len(columns), dtype=np.int64) for name in names}
+        families = [one for one in self._tables if any(name in found for name in one[0].costs)]
         for start in range(0, len(columns), CHUNK):
             # One row a decision: a look-up reads whole decisions, not whole candidates.
             rows = np.ascontiguousarray(columns[start : start + CHUNK].T)
-            for family, tables, large in self._tables:
+            for family, tables, large in families:
                 part = look_up(tables, rows, len(family.costs))
                 for term in large:
                     part += self._direct(term, family, rows)
                 for index, name in enumerate(family.costs):
-                    found[name][start : start + CHUNK] = part[:, index]
-        found["storage_bytes"] += PACKED_OVERHEAD
+                    if name in found:
+                        found[name][start : start + CHUNK] = part[:, index]
+            if "peak_activation_bytes" in found:
+                found["peak_activation_bytes"][start : start + CHUNK] = self._peak_columns.of(rows)
+        if "storage_bytes" in found:
+            found["storage_bytes"] += PACKED_OVERHEAD
         return found
 
     def _direct(self, term: Term, family: Family, rows: np.ndarray) -> np.ndarray:
@@ -128,16 +157,28 @@ class CostModel:
         return costs
 
     def least(self, cost: str) -> int:
-        """Return the smallest value that a cost takes anywhere in the space."""
-        return self._least[_known(cost)][0]
+        """Return the smallest value that a cost takes anywhere in the space; a lower bound of a peak without a formula."""
+        return self._least_of(_known(cost))[0]
 
     def least_genotype(self, cost: str) -> dict[str, Value]:
         """Return decisions that reach ``least(cost)``."""
-        return self.space.genotype(self._least[_known(cost)][1])
+        return self.space.genotype(self._least_of(_known(cost))[1])
+
+    def _least_of(self, cost: str) -> tuple[int, list[int]]:
+        return self._least_peak if cost == "peak_activation_bytes" else self._least[cost]
+
+    @cached_property
+    def _fewest(self) -> list[list[int]]:
+        return fewest_channels(self._controls, list(self._groups.values()))
+
+    @cached_property
+    def _least_peak(self) -> tuple[int, list[int]]:
+        value, chosen = self._peak_columns.least(self._fewest)
+        return value, [values[choice] for values, choice in zip(self._fewest, chosen, strict=True)]
 
     @cached_property
     def _least(self) -> dict[str, tuple[int, list[int]]]:
-        allowed = fewest_channels(self._controls, list(self._groups.values()))
+        allowed = self._fewest
         found = {}
         for family in FAMILIES:
             tables = merged(build_table(term, family, self._controls, self._groups, allowed) for term in self._terms)
@@ -150,7 +191,7 @@ class CostModel:
 
     def feasible(self, columns: np.ndarray, constraints: Mapping[str, float]) -> np.ndarray:
         """Return which candidates (N, decisions) meet the constraints, bool (N,). ``latency_ms`` is passed over."""
-        costs = self.costs_of(columns)
+        costs = self.costs_of(columns, only=[name for name in constraints if name != "latency_ms"])
         meets = np.ones(len(columns), dtype=bool)
         for name, limit in constraints.items():
             if name != "latency_ms":

@@ -23,7 +23,7 @@ def prove(supernet: Supernet, costs: CostModel, candidate: Candidate, *, example
     Raises ConversionError with everything that differs: then the generator does something that a conversion can't follow.
     """
     supernet.check(candidate)
-    known = costs.costs(candidate)
+    known = costs.costs(candidate, only=("macs", "params"))
     modes = [(part, part.training) for part in supernet.modules()]
     supernet.eval()
     try:

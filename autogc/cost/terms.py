@@ -11,10 +11,7 @@ def terms_of(supernet: Supernet) -> tuple[Term, ...]:
     """Return the terms whose sum (and the packed file's overhead) is what a subnet costs."""
     parameters = dict(supernet.module.named_parameters())
     tensors = {**parameters, **dict(supernet.module.named_buffers())}
-    sizes = axis_lengths({name: tuple(tensor.shape) for name, tensor in tensors.items()}, supernet.discovery.groups)
-    for site in supernet.sites:
-        sizes.update(_separable_sizes(site, sizes))
-
+    sizes = sizes_of(supernet)
     uses = {use.tensor: (use.positions, use.published_positions) for use in supernet.discovery.uses}
 
     def rest(names: list[str]) -> tuple[RestCost, ...]:
@@ -51,6 +48,15 @@ def terms_of(supernet: Supernet) -> tuple[Term, ...]:
     none: dict[str, tuple[()]] = dict.fromkeys(("dense", "separable"), ())
     terms += [Term(layer_of.get(product.where, ""), none, none, (product,)) for product in supernet.discovery.products]
     return tuple(terms)
+
+
+def sizes_of(supernet: Supernet) -> dict[str, TensorSize]:
+    """Return the size of every parameter and buffer in terms of the channel groups."""
+    tensors = {**dict(supernet.module.named_parameters()), **dict(supernet.module.named_buffers())}
+    sizes = axis_lengths({name: tuple(tensor.shape) for name, tensor in tensors.items()}, supernet.discovery.groups)
+    for site in supernet.sites:
+        sizes.update(_separable_sizes(site, sizes))
+    return sizes
 
 
 def _separable_sizes(site: str, sizes: dict[str, TensorSize]) -> dict[str, TensorSize]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 import numpy as np
 
+from autogc.cost.formula import COSTS
 from autogc.cost.latency.predictor import LatencyPredictor
 from autogc.cost.model import CostModel
 from autogc.supernet.candidate import Value
@@ -27,10 +28,13 @@ class TimedCostModel(CostModel):
         super().__init__(supernet, space)
         self.predictor = predictor
 
-    def costs_of(self, columns: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each cost of candidates given as value indices: integers (N, decisions); counted ones int64 (N,), latency float64."""
-        found = super().costs_of(columns)
-        return {**found, LATENCY: self.predictor.predict(np.asarray(columns))}
+    def costs_of(self, columns: np.ndarray, *, only: Collection[str] = (*COSTS, LATENCY)) -> dict[str, np.ndarray]:
+        """Return each cost of candidates given as value indices, integers (N, decisions), or ``only`` those that are named.
+
+        Counted ones are int64 (N,), latency is float64.
+        """
+        found = super().costs_of(columns, only=[name for name in only if name != LATENCY])
+        return {**found, LATENCY: self.predictor.predict(np.asarray(columns))} if LATENCY in only else found
 
     def feasible(self, columns: np.ndarray, constraints: Mapping[str, float]) -> np.ndarray:
         """Return which candidates (N, decisions) meet the constraints, bool (N,), that on the predicted latency among them."""

@@ -17,6 +17,7 @@ MEANINGS = {
     "bops": "bit operations: macs x bits of the weights x bits of the activations, 32 where they are not quantised",
     "params": "parameters",
     "storage_bytes": "bytes of packed.safetensors, which is what ships",
+    "peak_activation_bytes": "the most bytes of activations held at one time for one image (PyTorch eager, float32, no kernel's workspace)",
     "latency_ms": "milliseconds for one image, the median of several runs",
 } | {name: metric.meaning for name, metric in METRICS.items()}
 

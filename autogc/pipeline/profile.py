@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autogc.cost import COSTS, Recount, recount
+from autogc.cost import COSTS, MeasuredPeak, Recount, measure_peak, recount
 from autogc.errors import AutogcError, CandidateError, nearest
 from autogc.export import load_package, packed_file_size, values_by_tensor
 from autogc.export.package import MANIFEST
@@ -28,6 +28,7 @@ REFEREES = {
     "bops": "fvcore's MACs of each layer x the bits of its weight and input",
     "params": "the module's parameters",
     "storage_bytes": "the packed file's size",
+    "peak_activation_bytes": "PyTorch's allocator, after every operator",
 }
 
 
@@ -57,6 +58,7 @@ class Profile:
     example: Tensor
     comparisons: tuple[Comparison, ...]
     counts: Recount
+    memory: MeasuredPeak
     following: str
 
     def to_json(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class Profile:
             "costs": {one.cost: {**asdict(one), "difference": one.difference} for one in self.comparisons},
             "fvcore_by_operator": dict(self.counts.by_operator),
             "norm_macs": self.counts.norm_macs,
+            "peak_with_workspaces_bytes": self.memory.with_workspaces_bytes,
             "layers": [asdict(layer) for layer in self.counts.layers],
         }
 
@@ -132,8 +135,10 @@ def _profile(
     counts = recount(module, example, values)
     counted = {name: counts.total(name) for name in ("macs", "macs_published", "bops", "params")}
     counted["storage_bytes"] = packed_file_size(module, values)
+    memory = measure_peak(module, example)
+    counted["peak_activation_bytes"] = memory.held_bytes
     comparisons = tuple(Comparison(name, formula.get(name), counted[name], REFEREES[name]) for name in COSTS)
-    return Profile(what, said, candidate, module, example, comparisons, counts, following)
+    return Profile(what, said, candidate, module, example, comparisons, counts, memory, following)
 
 
 def read_candidate(name: str, subject: Subject) -> Candidate:

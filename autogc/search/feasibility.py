@@ -65,7 +65,7 @@ class FeasibleRegion:
         """Return by how much rows (N, decisions) are over the limits, as the sum of shares of them, float64 (N,); 0 is feasible."""
         total = np.zeros(len(rows))
         if self.limits and len(rows):
-            costs = self._costs.costs_of(rows)
+            costs = self._costs.costs_of(rows, only=self.limits)
             for name, limit in self.limits.items():
                 total += np.maximum((costs[name] - limit) / limit, 0.0)
         return total
@@ -160,7 +160,7 @@ class FeasibleRegion:
 
     def _load(self, rows: np.ndarray) -> np.ndarray:
         """Return how much of the limits the rows use, summed over the limits."""
-        costs = self._costs.costs_of(rows)
+        costs = self._costs.costs_of(rows, only=self.limits)
         return sum((costs[name] / limit for name, limit in self.limits.items()), np.zeros(len(rows)))
 
     def _anchor(self) -> Row | None:

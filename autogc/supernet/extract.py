@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def extract(supernet: Supernet, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> nn.Module:
+def extract(
+    supernet: Supernet,
+    candidate: Candidate,
+    statistics: Mapping[str, Tensor] | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
     """Copy the module tree with the subnet's tensors, then replace what only the supernet needs.
 
     The tree is copied without its weights: those of a supernet are many times a subnet's.
     """
-    with supernet.configured(candidate, statistics) as tensors:
+    with supernet.configured(candidate, statistics, tensors=tensors) as own:
         module = _copy_without_tensors(supernet.module)
     for part in module.modules():
         for key, hook in list(part._forward_pre_hooks.items()):
             if hook in (quantize_input, follow_input):
                 del part._forward_pre_hooks[key]
-    _assign(supernet.module, module, tensors)
+    _assign(supernet.module, module, own)
     for layer in supernet.layers:
         bits = candidate.get("activation_bits", layer)
         made: dict[int, nn.Module] = {}  # what a module of several names becomes, it becomes under all of them
@@ -42,7 +47,7 @@ def extract(supernet: Supernet, candidate: Candidate, statistics: Mapping[str, T
                 plain = _plain(part) if isinstance(part, ElasticConv2d) else part
                 made[id(part)] = plain if bits is None else QuantizedInput(plain, int(bits))
             replace_module(module, name, made[id(part)])
-    _follow_inputs(module, supernet.example_shape)
+    _follow_inputs(module, None if tensors is not None else supernet.example_shape)
     return module.eval()
 
 
@@ -59,10 +64,15 @@ def _assign(full: nn.Module, module: nn.Module, tensors: Mapping[str, Tensor]) -
             kept.update({leaf: own[id(tensor)] for leaf, tensor in kept.items() if tensor is not None})  # type: ignore[misc]
 
 
-def _follow_inputs(module: nn.Module, example_shape: Sequence[int]) -> None:
-    """Set the sizes that norm layers without tensors keep to those of their inputs, which a run on shapes alone tells."""
+def _follow_inputs(module: nn.Module, example_shape: Sequence[int] | None) -> None:
+    """Set the sizes that norm layers without tensors keep to those of their inputs, which a run on shapes alone tells.
+
+    Without an ``example_shape`` they do so in every run.
+    """
     norms = [part for part in module.modules() if isinstance(part, FOLLOWING_INPUT) and not [*part.parameters(), *part.buffers()]]
     handles = [norm.register_forward_pre_hook(follow_input) for norm in norms]
+    if example_shape is None:
+        return
     try:
         if norms:
             with FakeTensorMode(allow_non_fake_inputs=True):
@@ -95,7 +105,8 @@ def _plain(elastic: ElasticConv2d) -> nn.Module:
     else:
         weight = elastic.weight
         plain = nn.Conv2d(weight.shape[1], weight.shape[0], cast(Any, elastic.kernel_size), **settings)
-    plain.load_state_dict({name: elastic.state_dict()[name] for name in plain.state_dict()}, assign=True)
+    held = elastic.state_dict()
+    plain.load_state_dict({name: held[name] for name in plain.state_dict()}, assign=True)
     for parameter in plain.parameters():
         parameter.requires_grad_(True)
     return plain

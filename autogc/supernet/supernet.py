@@ -204,9 +204,11 @@ class Supernet(nn.Module):
         return self._watched[name].index(self.kept(candidate))
 
     @contextmanager
-    def configured(self, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> Iterator[dict[str, Tensor]]:
-        """Set what modules hold besides tensors to the candidate's, for one call."""
-        tensors = self.materialize(candidate, statistics)
+    def configured(
+        self, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None, *, tensors: Mapping[str, Tensor] | None = None
+    ) -> Iterator[Mapping[str, Tensor]]:
+        """Set what modules hold besides tensors to the candidate's, for one call. ``tensors`` take the place of the materialised ones."""
+        tensors = self.materialize(candidate, statistics) if tensors is None else tensors
         try:
             for site in self.sites:
                 self.module.get_submodule(site).operator = candidate.get("operator", site, "dense")  # type: ignore[assignment]
@@ -241,14 +243,17 @@ class Supernet(nn.Module):
             if len(slots := [n for n in self.values_of(layer, candidate) if DIMENSIONS[n].slot == "weight_format"]) > 1:
                 raise CandidateError(f"{' and '.join(slots)} exclude each other, both are given for {layer!r}")
 
-    def extract(self, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None) -> nn.Module:
+    def extract(
+        self, candidate: Candidate, statistics: Mapping[str, Tensor] | None = None, *, tensors: Mapping[str, Tensor] | None = None
+    ) -> nn.Module:
         """Return the subnet as a plain module of its own: really smaller, weights compressed, in evaluation mode.
 
-        ``statistics`` are what ``calibrate`` gave; without them its norm layers have slices of the supernet's.
+        ``statistics`` are what ``calibrate`` gave; without them its norm layers have slices of the supernet's. ``tensors`` by name, of the
+        subnet's shapes, take the place of its own: fake ones give a module that can be asked what it would do.
         """
         from autogc.supernet.extract import extract
 
-        return extract(self, candidate, statistics)
+        return extract(self, candidate, statistics, tensors)
 
 
 def _store(found: dict[str, Tensor], name: str):  # type: ignore[no-untyped-def]

@@ -49,6 +49,7 @@ QUANTITIES = {
         Quantity("bops", "Bit operations", prefixed=True),
         Quantity("params", "Parameters", prefixed=True),
         Quantity("storage_bytes", "Stored size", unit="B", prefixed=True),
+        Quantity("peak_activation_bytes", "Peak activation memory", unit="B", prefixed=True),
         Quantity("latency_ms", "Latency", unit="ms"),
     )
 }

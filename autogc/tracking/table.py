@@ -34,6 +34,7 @@ class SubnetRow:
     bops: float | None = None
     params: float | None = None
     storage_bytes: float | None = None
+    peak_activation_bytes: float | None = None
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
     latency_busy: float | None = None

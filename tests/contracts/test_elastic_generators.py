@@ -16,8 +16,8 @@ from elastic_rows import REGISTERED, ROWS, USERS, WRITTEN, Row
 from torch import Tensor, nn
 
 from autogc.config.experiment import DimensionConfig, SpaceConfig
-from autogc.cost import CostModel, fvcore_macs, prove
-from autogc.export import verify_package, write_package
+from autogc.cost import CostModel, fvcore_macs, measure_peak, prove, recount
+from autogc.export import packed_file_size, values_by_tensor, verify_package, write_package
 from autogc.models import GENERATORS, build_completed
 from autogc.supernet import Candidate, Space, Supernet
 from autogc.supernet.automatic import automatic_dimensions
@@ -138,9 +138,29 @@ def test_costs_are_those_of_the_module_by_fvcore(name: str) -> None:
         assert costs["macs"] == fvcore_macs(module, one.row.inputs(1))
         assert costs["params"] == sum(parameter.numel() for parameter in module.parameters())
         assert costs["macs_published"] >= costs["macs"]
+        values = values_by_tensor(one.supernet, candidate, module)
+        counted = recount(module, one.row.inputs(1), values)
+        assert counted.total("macs") == costs["macs"]
+        assert counted.total("bops") == costs["bops"]
+        assert packed_file_size(module, values) == costs["storage_bytes"]
     smallest = one.candidates[1]
     prove(one.supernet, one.costs, smallest, example=one.row.inputs(1))
     assert all(one.costs.costs(smallest)[cost] < one.costs.costs(one.candidates[0])[cost] for cost in ("macs", "params", "storage_bytes"))
+
+
+@each
+def test_peak_memory_is_what_the_allocator_sees(name: str) -> None:
+    one = converted(name)
+    for candidate in one.candidates:
+        measured = measure_peak(one.supernet.extract(candidate), one.row.inputs(1))
+        assert one.costs.costs(candidate)["peak_activation_bytes"] == pytest.approx(measured.held_bytes, rel=0.05)
+        assert measured.with_workspaces_bytes >= measured.held_bytes
+    assert one.costs.peak.problem is None, "in closed form, not recorded"
+    columns = one.costs.draw(20, 5)
+    found = one.costs.costs_of(columns, only=["peak_activation_bytes"])["peak_activation_bytes"]
+    expected = [one.costs.costs(one.space.candidate(one.space.genotype(row)))["peak_activation_bytes"] for row in columns]
+    assert found.tolist() == expected
+    assert one.costs.least("peak_activation_bytes") <= min(expected)
 
 
 @each

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Opposed:
         self.space = space
         self._encoding = Encoding(space)
 
-    def costs_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def costs_of(self, rows: np.ndarray, *, only: Collection[str] = ()) -> dict[str, np.ndarray]:
         return {"macs": 100 + rows.sum(axis=1), "params": 100 - rows.sum(axis=1)}
 
     def least_genotype(self, cost: str) -> dict[str, object]:

@@ -1,0 +1,64 @@
+"""Subnets of shapes alone: what a forward pass of one would hold, without its weights and without its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from autogc.cost.peak.record import Recording, record
+from autogc.cost.terms import sizes_of
+from autogc.supernet.candidate import Candidate
+from autogc.supernet.groups import AxisLength, ChannelGroup
+from autogc.supernet.supernet import Supernet
+
+# Any number of bits that is quantised: the operators are the same for all of them.
+SOME_BITS = 8
+
+
+class ShapeSubnets:
+    """Records forward passes of a supernet's subnets as exported modules make them, on tensors that have shapes only.
+
+    With ``real`` the tensors are real (of zeros): quicker for a generator so small that PyTorch's bookkeeping is most of its time.
+    """
+
+    def __init__(self, supernet: Supernet, *, real: bool = False) -> None:
+        self._supernet = supernet
+        self._real = real
+        self._sizes = sizes_of(supernet)
+        held = {**dict(supernet.module.named_parameters()), **dict(supernet.module.named_buffers())}
+        self._dtypes = {name: tensor.dtype for name, tensor in held.items()}
+        self.groups: Mapping[str, ChannelGroup] = {group.name: group for group in supernet.discovery.groups}
+        self.separable = frozenset(supernet.sites)
+        self.quantizable = frozenset(supernet.quantizable)
+        # A module of several names is watched under one of them.
+        seen: dict[int, tuple[str, str]] = {}
+        for layer in supernet.layers:
+            for holder in supernet.holders[layer]:
+                seen.setdefault(id(supernet.module.get_submodule(holder)), (holder, layer))
+        self.layer_of = dict(seen.values())
+
+    @property
+    def lengths(self) -> frozenset[AxisLength]:
+        """Every length that an axis of a parameter or buffer has and that follows channels."""
+        return frozenset(axis for size in self._sizes.values() for axis in size.axes if axis.parts)
+
+    def record(self, kept: Mapping[str, int], *, separable: Iterable[str] = (), quantized: Iterable[str] = ()) -> Recording:
+        """Record the subnet of ``kept`` channels with those operators, and the calls of its layers and of what quantised ones hold."""
+        quantized = frozenset(quantized)
+        candidate = Candidate(
+            {"operator": dict.fromkeys(separable, "separable"), "activation_bits": dict.fromkeys(quantized, SOME_BITS)},
+        )
+        # Constants that the generator's code holds are real in either case.
+        mode = nullcontext() if self._real else FakeTensorMode(allow_non_fake_inputs=True)
+        with mode:
+            tensors = {
+                name: torch.zeros([axis.of(kept) for axis in self._sizes[name].axes], dtype=dtype) for name, dtype in self._dtypes.items()
+            }
+            example = torch.zeros(self._supernet.example_shape)
+        module = self._supernet.extract(candidate, tensors=tensors)
+        inner = [f"{holder}.layer" for holder, layer in self.layer_of.items() if layer in quantized]
+        with mode:
+            return record(module, example, watch=[*self.layer_of, *inner])
