@@ -136,6 +136,9 @@ class SearchConfig(Section):
     # Images of the validation split that score a candidate; all of them when absent.
     images: Positive | None = None
     batch_size: Positive = 16
+    # What candidates' pictures are made and judged in. auto: bfloat16 where the device is quicker in it, for the generator and the networks
+    # that judge, or for these alone, if no objective of the largest and the smallest subnet moves by as much as search/precision.py says.
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
 
     @model_validator(mode="after")
     def _known(self) -> SearchConfig:

@@ -16,6 +16,7 @@ from autogc.data import Dataset, Split
 from autogc.device_lock import working
 from autogc.errors import MetricError
 from autogc.files import sha256_json
+from autogc.inference import Precision, in_precision, keeping_memory, suited_format
 from autogc.metrics import bootstrap, statistics, storage
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.confusion import confusion_of_each
@@ -126,6 +127,7 @@ class Judge:
         self.device = torch.device(device)
         for network in self.networks.distinct:
             network.to(self.device).eval().requires_grad_(False)
+            network.to(memory_format=suited_format(network))  # type: ignore[call-overload]  # as its documentation has it
         return self
 
     def score(
@@ -136,8 +138,9 @@ class Judge:
         metrics: Iterable[str] | None = None,
         images: int | None = None,
         batch_size: int = 16,
+        precision: Precision = "float32",
     ) -> Assessment:
-        """Return the scores of ``generate`` on the first ``images`` samples of ``split``.
+        """Return the scores of ``generate`` on the first ``images`` samples of ``split``, the networks computing in ``precision``.
 
         It maps inputs (N, Cin, h, w) on the judge's device to pictures (N, C, H, W) in [-1, 1]. Without ``metrics``, all that the judge
         can give of so many pictures. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer images
@@ -157,12 +160,14 @@ class Judge:
             setting = replace(setting, reference=real.reference)
         running = [METRICS[name](setting) for name in wanted]
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.inference_mode(), torch.random.fork_rng(devices=devices):
+        with keeping_memory(), torch.inference_mode(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed)  # a generator that draws noise draws the same whatever was scored before
             for batch in split.batches(batch_size, limit=count):
                 pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
                 target = batch.target.to(self.device) if "pairs" in needs else None
-                _feed(running, self._observed(pictures, needs, target=target, labels=batch.truth))
+                with in_precision(precision, self.device):
+                    seen = self._observed(pictures, needs, target=target, labels=batch.truth)
+                _feed(running, seen)
         return self._assessment(running)
 
     def _assessment(self, running: list[Metric]) -> Assessment:
@@ -212,7 +217,7 @@ class Judge:
             "resizing": "none before the networks, whose labels say their own: " + QUANTISATION,
             "bootstrap_resamples": self.resamples,
             "seed": self.seed,
-            **self.networks.described(),
+            **self.networks.described(self._hashes),
         }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -221,6 +226,10 @@ class Judge:
         for network in networks.distinct:
             network.to("cpu")
         return self.__dict__ | {"directory": None, "networks": networks, "device": torch.device("cpu")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.to(self.device)  # the layout of weights does not survive every way of pickling
 
     def _known(self, metrics: Iterable[str] | None) -> tuple[str, ...]:
         wanted = self.metrics if metrics is None else tuple(metrics)
@@ -266,7 +275,7 @@ class Judge:
             return None, 0, {}
         found: list[Tensor] = []
         count = 0
-        with torch.inference_mode():
+        with keeping_memory(), torch.inference_mode():
             for pictures, labels in _real_batches(split, limit=self._count(split, images)):
                 seen = self._observed(pictures.to(self.device), needs, labels=labels)
                 _feed(running, seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,9 +107,9 @@ class Networks:
         by_role = {"feature_network": self.features, "segmenter": self.segmenter, "similarity": self.similarity}
         return {role: None if network is None else network.weights_hash for role, network in by_role.items()}
 
-    def described(self) -> dict[str, Any]:
-        """Return labels and hashes, for showing beside scores."""
-        hashes = self.hashes()
+    def described(self, hashes: Mapping[str, str | None] | None = None) -> dict[str, Any]:
+        """Return labels and hashes (``hashes()``, where somebody has them already), for showing beside scores."""
+        hashes = hashes or self.hashes()
         return {
             "feature_network": None if self.features is None else self.features.label,
             "feature_network_hash": hashes["feature_network"],

@@ -17,6 +17,7 @@ from autogc.search.calibration import calibration_batches
 from autogc.search.evaluator import CandidateEvaluator, Evaluator
 from autogc.search.feasibility import check_feasible
 from autogc.search.ledger import Evaluation, Ledger
+from autogc.search.precision import choose
 from autogc.search.session import SearchSession
 from autogc.search.study import SearchStudy
 
@@ -66,7 +67,7 @@ def run_search(
         if not search.gpus_per_trial and torch.cuda.is_available() and progress is not None:
             progress.note("candidates are scored on the CPU; search.gpus_per_trial (0.25, say) has them scored on the GPU")
         # A worker without a GPU can't even receive what lies on one; the judge sees to that itself.
-        return CandidateEvaluator(
+        evaluator = CandidateEvaluator(
             supernet=copy.deepcopy(supernet).to("cpu"),
             judge=judge,
             split=data.validation,
@@ -79,6 +80,15 @@ def run_search(
             device="cuda" if search.gpus_per_trial else "cpu",
             threads=max(1, int(search.cpus_per_trial)),
         )
+        evaluator.precisions = choose(
+            search.precision,
+            space=space,
+            device=evaluator.device,
+            scores=lambda candidate, precisions: evaluator.judged(candidate, precisions).scores,
+            directory=Path(directory),
+            progress=progress or Silent(),
+        )
+        return evaluator
 
     return search_with(
         make_evaluator,

@@ -6,7 +6,8 @@ import hashlib
 import math
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -16,12 +17,14 @@ from torch import Tensor
 
 from autogc.device_lock import working
 from autogc.errors import AutogcError, MetricError
+from autogc.inference import in_precision, keeping_memory, suited
+from autogc.search.precision import Precisions
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.statistics import recalibrate
 
 if TYPE_CHECKING:
     from autogc.data import Split
-    from autogc.metrics import Judge
+    from autogc.metrics import Assessment, Judge
     from autogc.supernet import Supernet
 
 
@@ -96,13 +99,24 @@ def evaluate(evaluator: Evaluator, candidate: Candidate) -> Outcome:
     )
 
 
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class CandidateEvaluator:
     """Scores a candidate's subnet on the first ``images`` samples of ``split``, as the judge does everything.
 
     The same candidate gives the same scores whatever was evaluated before it and wherever: the subnet is a plain module of its own,
     random numbers are seeded from its hash, and ``threads`` is fixed. Its running statistics, where it keeps any, are taken over
-    ``calibration`` (batches of inputs), never from the candidate before. ``latency`` is how a
-    candidate's latency was predicted, JSON-ready, for its provenance, where it is an objective or a constraint: nothing is timed here.
+    ``calibration`` (batches of inputs), never from the candidate before. ``precisions`` are what it is computed and judged in.
+    ``latency`` is how a candidate's latency was predicted, JSON-ready, for its provenance, where it is an objective or a constraint:
+    nothing is timed here.
     """
 
     def __init__(
@@ -129,8 +143,9 @@ class CandidateEvaluator:
         self._batch_size = batch_size
         self._calibration = tuple(calibration)
         self._latency = latency
-        self._device = device
+        self.device = torch.device(device)
         self._threads = threads
+        self.precisions = Precisions()
 
     def seed_of(self, candidate: Candidate) -> int:
         """Return the evaluation's seed."""
@@ -138,16 +153,33 @@ class CandidateEvaluator:
 
     def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Return (scores, measured costs, provenance)."""
-        with working(self._device):
+        with working(str(self.device)):
             return self._evaluate(candidate)
 
-    def _evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        torch.set_num_threads(self._threads)
+    def judged(self, candidate: Candidate, precisions: Precisions) -> Assessment:
+        """Return what the judge says of the candidate's pictures, made and judged in ``precisions``."""
         torch.manual_seed(self.seed_of(candidate))
-        judge = self._judge.to(self._device)
-        subnet = recalibrate(self._supernet.extract(candidate).to(self._device), self._calibration)
-        judged = judge.score(subnet, self._split, metrics=self._metrics, images=self._images, batch_size=self._batch_size)
-        provenance = judge.provenance(self._split, images=self._images)
+        with keeping_memory(), _threads(self._threads):
+            module = recalibrate(self._supernet.extract(candidate).to(self.device), self._calibration)
+            subnet = suited(module)
+
+            def generate(inputs: Tensor) -> Tensor:
+                with in_precision(precisions.generator, self.device):
+                    return subnet(inputs)
+
+            return self._judge.to(self.device).score(
+                generate,
+                self._split,
+                metrics=self._metrics,
+                images=self._images,
+                batch_size=self._batch_size,
+                precision=precisions.judge,
+            )
+
+    def _evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+        judged = self.judged(candidate, self.precisions)
+        provenance = self._judge.provenance(self._split, images=self._images)
+        provenance["precision"] = str(self.precisions)
         if judged.intervals:
             provenance["intervals"] = judged.intervals
         if self._latency is not None:

@@ -14,6 +14,7 @@ from autogc.config.experiment import Optimization
 from autogc.data import Split, training_batches
 from autogc.device_lock import working
 from autogc.errors import DivergenceError
+from autogc.inference import keeping_memory
 from autogc.progress import Progress
 from autogc.training.checkpoint import Checkpoint, Checkpoints
 from autogc.training.history import History
@@ -63,17 +64,18 @@ class Loop:
             rank=worker.rank,
             workers=worker.workers,
         )
-        for step in range(first, self.config.steps):
-            batch = next(batches).to(worker.device)
-            with self._at_work(worker), seeded(self.seed, self.name, step, worker.rank, device=worker.device):
-                figures = worker.mean(trainer.step(batch, step=step))
-            self._check_losses(figures, step)
-            done = step + 1
-            row = history.add(done, figures, last=done == self.config.steps)
-            if row is not None:
-                progress.update(done, **{name: value for name, value in row.items() if name != "step"})
-            if done % self.config.checkpoint_every == 0 and done < self.config.steps:
-                self._save(trainer, history, worker, step=done, seconds=time.monotonic() - began)
+        with keeping_memory():
+            for step in range(first, self.config.steps):
+                batch = next(batches).to(worker.device)
+                with self._at_work(worker), seeded(self.seed, self.name, step, worker.rank, device=worker.device):
+                    figures = worker.mean(trainer.step(batch, step=step))
+                self._check_losses(figures, step)
+                done = step + 1
+                row = history.add(done, figures, last=done == self.config.steps)
+                if row is not None:
+                    progress.update(done, **{name: value for name, value in row.items() if name != "step"})
+                if done % self.config.checkpoint_every == 0 and done < self.config.steps:
+                    self._save(trainer, history, worker, step=done, seconds=time.monotonic() - began)
         self._check_weights(trainer, step=self.config.steps)
         return Outcome(seconds=time.monotonic() - began, history=history.rows)
 

@@ -139,11 +139,20 @@ class FakeJudge:
 
     metrics = ("fid",)
 
-    def to(self, device: str) -> FakeJudge:
-        assert device == "cpu"
+    def to(self, device: torch.device) -> FakeJudge:
+        assert device.type == "cpu"
         return self
 
-    def score(self, generate: Any, split: FakeSplit, *, metrics: tuple[str, ...], images: int | None, batch_size: int) -> Assessment:
+    def score(
+        self,
+        generate: Any,
+        split: FakeSplit,
+        *,
+        metrics: tuple[str, ...],
+        images: int | None,
+        batch_size: int,
+        precision: str,
+    ) -> Assessment:
         with torch.inference_mode():
             made = generate(split.inputs[:images])
         return Assessment({name: float(made.double().std()) * 100 for name in metrics})

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from autogc.data import Dataset
 from autogc.device_lock import working
 from autogc.errors import ConfigError, DivergenceError
+from autogc.inference import keeping_memory
 from autogc.progress import Progress
 
 
@@ -62,7 +63,7 @@ def fit(network: nn.Module, loss: Callable[[], Tensor], schedule: Schedule, *, d
     optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate)
     progress.start("training the judge on real pictures", total=schedule.steps)
-    with _reproducible(schedule.threads):
+    with _reproducible(schedule.threads), keeping_memory():
         for step in range(schedule.steps):
             with working(str(device)):
                 value = loss()

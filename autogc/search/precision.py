@@ -1,0 +1,84 @@
+"""In what precision candidates are evaluated: bfloat16 where the machine is quicker in it and scores stay what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from autogc.files import read_json, write_json
+from autogc.inference import Precision, quick_in_bfloat16
+from autogc.progress import Progress
+
+if TYPE_CHECKING:
+    from autogc.supernet.candidate import Candidate
+    from autogc.supernet.space import Space
+
+# By how much a score may move: FID by less than 0.1, and every score by less than a hundredth of itself.
+FID_MOVES = 0.1
+SHARE_MOVES = 0.01
+RECORD = "precision.json"
+
+
+@dataclass(frozen=True)
+class Precisions:
+    """What a subnet computes in, and the networks that judge its pictures; ``moved`` is what was measured of that, for the record."""
+
+    generator: Precision = "float32"
+    judge: Precision = "float32"
+    moved: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"generator {self.generator}, networks that judge {self.judge}"
+
+
+# From the quickest to what nothing can be said against.
+CHOICES = (Precisions("bfloat16", "bfloat16"), Precisions("float32", "bfloat16"))
+
+# Scores of a candidate in given precisions.
+Scores = Callable[["Candidate", Precisions], dict[str, float]]
+
+
+def choose(asked: str, *, device: torch.device, space: Space, scores: Scores, directory: Path, progress: Progress) -> Precisions:
+    """Return what a search evaluates in.
+
+    ``auto`` measures it once, by the scores of the largest and the smallest subnet, and keeps what it found in ``directory``, so that a
+    search that goes on goes on in the same. Activations of few bits are computed in float32 whatever is asked of ``auto``: their levels are
+    no numbers of bfloat16.
+    """
+    if asked == "float32":
+        return Precisions()
+    if asked == "bfloat16":
+        return CHOICES[0]
+    path = directory / RECORD
+    if path.is_file():
+        return Precisions(**read_json(path))
+    found = Precisions()
+    if quick_in_bfloat16(device):
+        effects = (effect for decision in space.decisions for value in decision.values for effect in decision.effects(value))
+        quantised = any(dimension == "activation_bits" for dimension, _, _ in effects)
+        choices = CHOICES[1:] if quantised else CHOICES
+        found = _steady(choices, [space.candidate(space.largest()), space.candidate(space.smallest())], scores)
+    write_json(path, asdict(found))
+    progress.note(f"candidates are evaluated in: {found} (search.precision: auto; {path} has what was measured)")
+    return found
+
+
+def _steady(choices: Sequence[Precisions], probes: Sequence[Candidate], scores: Scores) -> Precisions:
+    """Return the first of ``choices`` that moves no score of the probes by much; float32, with what moved, where none does."""
+    exact = [scores(probe, Precisions()) for probe in probes]
+    moved: dict[str, Any] = {}
+    for choice in choices:
+        rough = [scores(probe, choice) for probe in probes]
+        moved[str(choice)] = [{name: [before[name], after[name]] for name in before} for before, after in zip(exact, rough, strict=True)]
+        if all(_same(name, before[name], after[name]) for before, after in zip(exact, rough, strict=True) for name in before):
+            return Precisions(choice.generator, choice.judge, moved)
+    return Precisions(moved=moved)
+
+
+def _same(name: str, before: float, after: float) -> bool:
+    move = abs(after - before)
+    return move <= SHARE_MOVES * abs(before) and (name != "fid" or move < FID_MOVES)

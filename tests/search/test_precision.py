@@ -1,0 +1,70 @@
+"""The precision that a search evaluates in: chosen by what it does to scores, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from autogc.files import read_json
+from autogc.progress import Silent
+from autogc.search import precision
+from autogc.search.precision import Precisions, choose
+from autogc.supernet.candidate import Candidate
+from autogc.supernet.space import Space
+
+EXACT, JUDGE, BOTH = Precisions(), Precisions("float32", "bfloat16"), Precisions("bfloat16", "bfloat16")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "quick_in_bfloat16", lambda device: True)
+
+
+def chosen(space: Space, path: Path, moves: dict[str, float], *, fid: float = 20.0, asked: str = "auto") -> tuple[Precisions, list[str]]:
+    """Choose where each precision moves FID by so much; return what was chosen, and what was tried."""
+    tried: list[str] = []
+
+    def scores(candidate: Candidate, precisions: Precisions) -> dict[str, float]:
+        assert candidate.hash in (space.candidate(space.largest()).hash, space.candidate(space.smallest()).hash)
+        tried.append(str(precisions))
+        return {"fid": fid + moves.get(str(precisions), 0.0)}
+
+    return choose(asked, device=torch.device("cpu"), space=space, scores=scores, directory=path, progress=Silent()), tried
+
+
+def test_float32_and_bfloat16_are_taken_at_their_word(space: Space, tmp_path: Path) -> None:
+    assert chosen(space, tmp_path, {}, asked="float32") == (EXACT, [])
+    assert chosen(space, tmp_path, {}, asked="bfloat16") == (BOTH, [])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("move", "fid", "steady"), [(0.09, 20.0, True), (-0.09, 20.0, True), (0.11, 20.0, False), (0.02, 1.0, False)])
+def test_fid_may_move_by_less_than_a_tenth_and_a_hundredth_of_itself(
+    small_space: Space, tmp_path: Path, move: float, fid: float, steady: bool
+) -> None:
+    found, _ = chosen(small_space, tmp_path, {str(BOTH): move}, fid=fid)
+    assert (found.generator, found.judge) == (("bfloat16", "bfloat16") if steady else ("float32", "bfloat16"))
+
+
+def test_what_moves_scores_is_not_used_and_the_search_that_goes_on_does_not_ask_again(small_space: Space, tmp_path: Path) -> None:
+    found, tried = chosen(small_space, tmp_path, {str(BOTH): 1.0, str(JUDGE): 1.0})
+    assert (found.generator, found.judge) == ("float32", "float32") and len(tried) == 6
+    assert found.moved[str(JUDGE)] == [{"fid": [20.0, 21.0]}] * 2
+    assert chosen(small_space, tmp_path, {}) == (found, [])
+    assert read_json(tmp_path / "precision.json")["generator"] == "float32"
+
+
+def test_few_bits_are_no_numbers_of_bfloat16(space: Space, tmp_path: Path) -> None:
+    assert any("activation_bits" in str(decision.outcomes) for decision in space.decisions)
+    found, tried = chosen(space, tmp_path, {})
+    assert (found.generator, found.judge) == ("float32", "bfloat16") and str(BOTH) not in tried
+
+
+def test_a_machine_that_is_not_quicker_in_it_stays_with_float32(
+    small_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "quick_in_bfloat16", lambda device: False)
+    found, tried = chosen(small_space, tmp_path, {})
+    assert (found, tried) == (EXACT, [])
