@@ -145,6 +145,16 @@ class Split:
             for places in _runs(None if split.crop else _sizes_of(pictures), len(pictures), batch_size):
                 yield signed(gather(pictures, places, split.windows([], places)[1]))
 
+    @property
+    def label_size(self) -> str | None:
+        """Width x height of the label maps that segmenters are compared with, in words; None where there are no labels."""
+        samples = self.load()
+        maps = samples.labels if samples.judged is None else samples.judged
+        if maps is None:
+            return None
+        sizes = {shape_of(maps, place) for place in range(len(maps))}
+        return "x".join(str(side) for side in reversed(sizes.pop())) if len(sizes) == 1 else "the files' own"
+
     def _sizes(self) -> Sequence[tuple[tuple[int, ...], ...]] | None:
         """Return the sizes of each sample's target and judged labels, or None where all are equal."""
         if not self.paired or self.crop is not None:

@@ -212,6 +212,7 @@ class Judge:
             "reference_hash": real.reference_hash,
             "reference_statistics": real.statistics,
             "real_scores": real.scores,
+            "label_size": None if self.networks.segmenter is None else split.label_size,
             "protocols": {name: said for name, said in protocols.items() if said is not None},
             "left_out": self._too_few(self.metrics, self._count(split, images), real=real.images),
             "resizing": "none before the networks, whose labels say their own: " + QUANTISATION,

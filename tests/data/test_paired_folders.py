@@ -227,6 +227,7 @@ def test_labels_are_judged_at_their_own_size(root):
     batch = data.test.batch()
     own = torch.tensor([0, 1, 255, 2])[torch.from_numpy(np.stack([label_map(index) for index in range(2)])).long()]
     assert torch.equal(batch.truth, own.to(torch.uint8)) and batch.truth.shape == (2, 16, 24)
+    assert (data.test.label_size, resized.test.label_size) == ("24x16", "12x8")
     # What generators are given and networks are trained with stays as it is.
     assert torch.equal(batch.labels, resized.test.batch().labels) and torch.equal(batch.input, resized.test.batch().input)
     assert data.train.batch().judged is None and data.train.batch().truth.shape == (3, 8, 12)
@@ -245,6 +246,7 @@ def test_judged_labels_of_different_sizes_come_in_batches_of_one_size(root, tmp_
         batches = list(one.test.batches(16))
         assert [tuple(batch.truth.shape) for batch in batches] == [(1, 16, 24), (1, 10, 24), (1, 16, 24)]
         assert [name for batch in batches for name in batch.names] == ["0", "1", "2"]
+        assert one.test.label_size == "the files' own"
         assert torch.equal(batches[1].truth[0], data.test.batch([1]).truth[0])
 
 

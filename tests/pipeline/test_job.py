@@ -50,6 +50,18 @@ def test_every_stage_left_its_result(file: Path, directory: Path) -> None:
         assert (directory / "report" / name).is_file()
 
 
+def test_each_class_is_told_in_the_report_and_by_evaluate(directory: Path) -> None:
+    report, text = Report.of(directory), (directory / "report" / "report.md").read_text()
+    after = report.rows[2]
+    assert f"| mIoU | {' | '.join(row.name for row in (*report.rows, *report.front))} |" in text and "**label size**" in text
+    assert set(after.details["miou"]) >= set(after.details["pixel_accuracy"]) >= {"sky", "road"}
+    result = CliRunner().invoke(main, ["evaluate", report.chosen])
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    sky = [after.details[score]["sky"] for score in ("miou", "pixel_accuracy")]
+    assert ["sky", *(f"{value:.3f}" for value in sky)] in lines
+
+
 def test_the_chosen_package_is_what_the_table_says(directory: Path) -> None:
     report = Report.of(directory)
     _, before, after = report.rows

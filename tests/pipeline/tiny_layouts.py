@@ -12,13 +12,14 @@ from PIL import Image
 from autogc.config.experiment import Experiment
 from autogc.data.cityscapes import ENDINGS, TREES
 from autogc.data.mnist import FILES, MAGIC, SIDE
+from autogc.metrics.judge_networks.drn import DRN
 from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
 from autogc.metrics.judge_networks.lenet import LeNet5
 
 SPLITS = ("train", "validation", "test")
 # Of every folder. One of them is held out where a file holds out.
 COUNT = 3
-NETWORKS = {"lenet_mnist": LeNet5, "espnet_camvid": ESPNet}
+NETWORKS = {"lenet_mnist": LeNet5, "espnet_camvid": ESPNet, "drn_cityscapes": DRN}
 
 
 def lay_out(experiment: Experiment, directory: Path) -> list[str]:
@@ -34,7 +35,7 @@ def lay_out(experiment: Experiment, directory: Path) -> list[str]:
         named = getattr(experiment.scores, role)
         if named is not None and named.name in NETWORKS:
             path = directory / f"{named.name}.pth"
-            torch.save(NETWORKS[named.name](label="untrained").state_dict(), path)
+            torch.save(NETWORKS[named.name](label="untrained").half().state_dict(), path)
             overrides.append(f"scores.{role}.args.weights={path}")
     return overrides
 
@@ -65,6 +66,8 @@ def _paired_folders(root: Path, args: Mapping[str, Any]) -> None:
         folders = args[split]
         _pictures(root / folders["target"])
         _pictures(root / folders["input"], values=len(classes))
+        if "judged" in folders:
+            _pictures(root / folders["judged"], values=len(classes), size=(90, 120))
         if "instances" in folders:
             _pictures(root / folders["instances"], values=4)
 
