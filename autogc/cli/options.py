@@ -95,7 +95,7 @@ def make_console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=240)
 
 
 @contextmanager

@@ -27,8 +27,8 @@ class PixelAccuracy(Metric):
     """The pixel accuracy of a segmenter's labels on the pictures, over all pixels; each class's own is in the details."""
 
     name = "pixel_accuracy"
-    title = "mean pixel accuracy"
-    meaning = "share of pixels that a segmenter gives their true label on generated images, higher is better"
+    title = "Pixel acc."
+    meaning = "mean pixel accuracy: share of pixels that a segmenter gives their true label on generated images, higher is better"
     higher_is_better = True
     needs = frozenset({"segmentation"})
     digits = 3

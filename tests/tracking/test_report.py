@@ -70,7 +70,7 @@ def test_what_scores_are_made_of_stands_beside_the_subnets(tmp_path, experiment_
         "| sky | 0.900 | 0.800 |",
         "| tram \\| bus | 0.250 | - |",
     ]
-    assert lines[7:] and lines[7] == "| mean pixel accuracy | teacher |"
+    assert lines[7:] and lines[7] == "| Pixel acc. | teacher |"
     assert "<td>sky</td><td>0.900</td><td>0.800</td>" in page.read_text(encoding="utf-8")
     with (page.parent / "parts.csv").open(encoding="utf-8", newline="") as stream:
         found = list(csv.reader(stream))
