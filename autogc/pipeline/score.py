@@ -13,6 +13,7 @@ from autogc.cost import COSTS
 from autogc.device_lock import working
 from autogc.export import Package, load_package
 from autogc.files import read_json, write_json
+from autogc.metrics import METRICS
 from autogc.pipeline.timing import in_row, latency_notes, latency_of, measure_here
 from autogc.tracking.quantities import judge_of, shown
 from autogc.tracking.table import SubnetRow
@@ -94,7 +95,8 @@ def notes(run: Run, *, split: str, rows: Sequence[SubnetRow] = ()) -> tuple[str,
     for name in run.judge.metrics:
         real = judged["real_scores"].get(name)
         reached = "" if real is None else f"; the real images reach {shown(name, real)}"
-        said.append(f"{judge_of(name, judged)}{reached}.")
+        labels = f"; labels of {judged['label_size']}" if METRICS[name].role() == "segmenter" else ""
+        said.append(f"{judge_of(name, judged)}{labels}{reached}.")
     if judged["bootstrap_resamples"]:
         said.append(f"Ranges hold 95 % of the scores of {judged['bootstrap_resamples']} resamples of the generated images.")
     return (*said, *latency_notes(run, rows))
