@@ -1,11 +1,12 @@
 """Scores: the metrics, the networks that they are taken with, and the judge that gives them."""
 
 from autogc.metrics import judge_networks
+from autogc.metrics.assessment import Assessment
 from autogc.metrics.catalogue import METRICS, lacking
 from autogc.metrics.confusion import class_accuracy, class_iou, confusion_matrix
 from autogc.metrics.frechet import Reference, frechet_distance, frechet_distance_from_samples, mean_and_covariance
 from autogc.metrics.inception_score import inception_score
-from autogc.metrics.judge import Assessment, Judge
+from autogc.metrics.judge import Judge
 from autogc.metrics.miou import mean_iou
 from autogc.metrics.networks import problems_of
 from autogc.metrics.pixel_accuracy import pixel_accuracy

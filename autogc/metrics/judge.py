@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from autogc.device_lock import working
 from autogc.errors import MetricError
 from autogc.files import sha256_json
 from autogc.inference import Precision, in_precision, keeping_memory, suited_format
-from autogc.metrics import bootstrap, statistics, storage
+from autogc.metrics import statistics, storage
+from autogc.metrics.assessment import Assessment, assessment
 from autogc.metrics.catalogue import METRICS, lacking
-from autogc.metrics.confusion import confusion_of_each
 from autogc.metrics.frechet import Reference
 from autogc.metrics.metric import Metric, Need, Observation, Setting
 from autogc.metrics.networks import Networks
-from autogc.metrics.pixels import coloured
+from autogc.metrics.observing import checked, observed
 from autogc.metrics.statistics import Statistics
 from autogc.progress import Progress, Silent
 
@@ -41,16 +41,6 @@ class RealImages:
     scores: dict[str, float]
     reference_hash: str
     statistics: str | None = None
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """What a judge found: ``scores`` by metric; ``intervals`` (lower, upper) around those, where resamples were asked for; ``details`` by
-    metric, what a score is made of, such as the IoU of each class."""
-
-    scores: dict[str, float]
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    details: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class Judge:
@@ -163,20 +153,12 @@ class Judge:
         with keeping_memory(), torch.inference_mode(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed)  # a generator that draws noise draws the same whatever was scored before
             for batch in split.batches(batch_size, limit=count):
-                pictures = _checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
+                pictures = checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
                 target = batch.target.to(self.device) if "pairs" in needs else None
                 with in_precision(precision, self.device):
-                    seen = self._observed(pictures, needs, target=target, labels=batch.truth)
+                    seen = observed(self.networks, pictures, needs, self._setting, target=target, labels=batch.truth)
                 _feed(running, seen)
-        return self._assessment(running)
-
-    def _assessment(self, running: list[Metric]) -> Assessment:
-        scores = {metric.name: metric.value() for metric in running}
-        details = {metric.name: metric.details(metric.kept) for metric in running}
-        intervals = {}
-        if self.resamples:
-            intervals = {metric.name: bootstrap.interval(metric, resamples=self.resamples, seed=self.seed) for metric in running}
-        return Assessment(scores, intervals, {name: found for name, found in details.items() if found})
+        return assessment(running, resamples=self.resamples, seed=self.seed)
 
     def real_images(self, split: Split, *, images: int | None = None) -> RealImages:
         """Return the statistics of the real images that ``split``'s generated ones are compared with.
@@ -278,7 +260,7 @@ class Judge:
         count = 0
         with keeping_memory(), torch.inference_mode():
             for pictures, labels in _real_batches(split, limit=self._count(split, images)):
-                seen = self._observed(pictures.to(self.device), needs, labels=labels)
+                seen = observed(self.networks, pictures.to(self.device), needs, self._setting, labels=labels)
                 _feed(running, seen)
                 count += len(pictures)
                 found += [] if seen.features is None else [seen.features]
@@ -287,34 +269,6 @@ class Judge:
         reference = Reference(torch.cat(found).clone()) if found and count > 1 and split.name not in self.statistics else None
         enough = [metric for metric in running if count >= metric.fewest(self._setting)]
         return reference, count, {metric.name: metric.value() for metric in enough}
-
-    def _observed(
-        self, pictures: Tensor, needs: frozenset[Need], *, target: Tensor | None = None, labels: Tensor | None = None
-    ) -> Observation:
-        """Show the pictures to the networks that are needed, to each once."""
-        seen = coloured(pictures)
-        features = probabilities = confusion = None
-        if needs & {"features", "probabilities"}:
-            assert self.networks.features is not None
-            if "probabilities" in needs:
-                features, probabilities = self.networks.features.features_and_probabilities(seen)
-                probabilities = probabilities.double().cpu()
-            else:
-                features = self.networks.features.features(seen)
-            features = features.float().cpu()
-        if "segmentation" in needs:
-            assert self.networks.segmenter is not None and labels is not None
-            labels = labels.to(self.device)
-            found = self.networks.segmenter.segment(seen, (labels.shape[1], labels.shape[2]))
-            setting = self._setting
-            confusion = confusion_of_each(found, labels, classes=setting.classes, ignore_index=setting.ignore_index)
-        similarity = None
-        if "similarity" in needs:
-            assert self.networks.similarity is not None and target is not None
-            similarity = self.networks.similarity.distances(seen, coloured(target)).double().cpu()
-        return Observation(
-            pictures, target=target, features=features, probabilities=probabilities, confusion=confusion, similarity=similarity
-        )
 
 
 def _needs(names: Iterable[str]) -> frozenset[Need]:
@@ -332,16 +286,3 @@ def _real_batches(split: Split, *, limit: int) -> Iterator[tuple[Tensor, Tensor 
         yield from ((batch.target, batch.truth) for batch in split.batches(REFERENCE_BATCH, limit=limit))
     else:
         yield from ((pictures, None) for pictures in split.real_batches(REFERENCE_BATCH))
-
-
-def _checked(pictures: Tensor, target: Tensor, *, names: list[str]) -> Tensor:
-    """Return the pictures rounded to 8 bits; raises ``MetricError`` for what cannot be a picture of ``target``'s size."""
-    if len(pictures) != len(names) or pictures.shape[1:] != target.shape[1:]:
-        raise MetricError(f"the generator made {tuple(pictures.shape)}, the real images are {(len(names), *target.shape[1:])}")
-    finite = torch.isfinite(pictures).flatten(1).all(1)
-    if not finite.all():
-        first = names[int((~finite).nonzero()[0])]
-        raise MetricError(
-            f"the generator's picture for {first!r} holds NaN or infinity ({int((~finite).sum())} of {len(names)} in its batch do)"
-        )
-    return pictures.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
