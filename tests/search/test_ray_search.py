@@ -75,7 +75,7 @@ def test_a_search_over_a_real_supernet(
         sampler={"name": "random"},  # type: ignore[arg-type]
     )
     experiment: Any = SimpleNamespace(name="real", seed=5, search=config, scores=None)
-    data: Any = SimpleNamespace(validation=FakeSplit(), input_shape=(4, 16, 24))
+    data: Any = SimpleNamespace(validation=FakeSplit())
     seen, progress = [], Notes()
 
     def on_evaluation(evaluation: Any) -> None:
@@ -95,9 +95,7 @@ def test_a_search_over_a_real_supernet(
         progress=progress,
     )
     assert len(found) == 6 and {one.trial for one in found} == {one.trial for one in seen}
-    here: Any = CandidateEvaluator(
-        supernet=supernet, judge=judge, split=data.validation, metrics=("fid",), input_shape=(4, 16, 24), seed=5, images=3
-    )
+    here: Any = CandidateEvaluator(supernet=supernet, judge=judge, split=data.validation, metrics=("fid",), seed=5, images=3)
     for one in found:
         assert one.state == "complete" and one.worker != f"{os.uname().nodename}:{os.getpid()}"
         assert one.scores == evaluate(here, one.candidate).scores  # wherever it is done
@@ -143,7 +141,7 @@ def test_a_generator_from_a_users_file_reaches_the_workers(started: None, tmp_pa
     supernet = Supernet.convert(build_completed(GeneratorConfig(module=f"{tmp_path}/own.py:Own")), torch.zeros(1, 4, 16, 24))
     config: Any = {"stages": {"all": ["*"]}, "dimensions": {"width": {"choices": {"*": [8, 16, 24, 32]}}}}
     space = Space.build(SpaceConfig.model_validate(config), supernet)
-    given: Any = {"judge": FakeJudge(), "split": FakeSplit(), "metrics": ("fid",), "input_shape": (4, 16, 24), "images": 3}
+    given: Any = {"judge": FakeJudge(), "split": FakeSplit(), "metrics": ("fid",), "images": 3}
     evaluator = CandidateEvaluator(supernet=supernet, seed=5, **given)
     before = ray.cloudpickle.list_registry_pickle_by_value()
     found = search(evaluator, space, CostModel(supernet, space), tmp_path / "search", evaluations=2)
