@@ -99,17 +99,23 @@ class Kid(Metric):
     @cached_property
     def _across(self) -> Tensor:
         """Each generated picture's mean kernel with the real ones, (n,)."""
-        return torch.cat([kernel(self.kept[part], self._real).mean(1) for part in blocks(len(self.kept))])
+        real = checked(self._real, metric="KID", least=2)
+        return torch.cat([kernel(self._made[part], real).mean(1) for part in blocks(len(self._made))])
+
+    @cached_property
+    def _made(self) -> Tensor:
+        """The generated pictures' features, float64 (n, D), where networks give float32."""
+        return checked(self.kept, metric="KID", least=2)
 
     def _kernels(self, part: slice) -> Tensor:
         """Return the kernels of some generated pictures with all, zero with themselves."""
         if len(self.kept) <= WHOLE:
             return self._all_kernels[part]
-        return _without_itself(kernel(self.kept[part], self.kept), start=part.start)
+        return _without_itself(kernel(self._made[part], self._made), start=part.start)
 
     @cached_property
     def _all_kernels(self) -> Tensor:
-        return _without_itself(kernel(self.kept, self.kept), start=0)
+        return _without_itself(kernel(self._made, self._made), start=0)
 
     def _subset_scores(self, kept: Tensor) -> Tensor:
         size, draws = self.setting.kid.subset_size, torch.Generator().manual_seed(self.setting.seed)

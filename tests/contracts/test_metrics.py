@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from metric_scenes import COUNT, changed
 
 from autogc.config.experiment import COSTS, SCORES
 from autogc.errors import MetricError
-from autogc.metrics import METRICS, lacking
+from autogc.metrics import METRICS, Reference, lacking
 from autogc.metrics.bootstrap import interval
 from autogc.metrics.metric import REMEDIES, ROLES, Metric, Observation, Setting
 from autogc.search.pareto import minimizes
@@ -106,6 +106,17 @@ def test_intervals_hold_the_score_and_are_drawn_from_the_seed(name: str) -> None
     lower, upper = interval(metric, resamples=50, seed=3)
     assert lower < metric.value() < upper
     assert interval(metric, resamples=50, seed=3) == (lower, upper) != interval(metric, resamples=50, seed=4)
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if "features" in metric.needs])
+def test_features_may_be_float32_as_networks_give_them(name: str) -> None:
+    observation, setting = middling(name)
+    assert setting.reference is not None and setting.reference.features is not None
+    single = replace(setting, reference=Reference(setting.reference.features.float()))
+    found = running(name, changed(observation, torch.Tensor.float, "features"), single)
+    assert found.value() == pytest.approx(value(name, observation, setting), rel=1e-4)
+    expected = interval(running(name, observation, setting), resamples=20, seed=0)
+    assert interval(found, resamples=20, seed=0) == pytest.approx(expected, rel=1e-4)
 
 
 @EVERY
