@@ -108,6 +108,13 @@ def test_files_of_something_else_and_files_that_are_not_there(name: str, files: 
         built(name, {name: nowhere})
 
 
+def test_a_damaged_file_is_told_by_the_hash_in_its_name(files: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    named = tmp_path / "alexnet-owt-7be5be79.pth"
+    named.write_bytes(Path(files["lpips_alex"]["backbone"]).read_bytes())
+    with pytest.raises(CheckpointError, match="its name says that its SHA-256 begins with 7be5be79"):
+        built("lpips_alex", {"lpips_alex": files["lpips_alex"] | {"backbone": str(named)}})
+
+
 def test_an_experiment_that_cannot_have_one_is_told(files: dict[str, dict[str, str]]) -> None:
     unpaired = DATASETS.build("streets", {"height": 37, "width": 52, "train": 2, "validation": 2, "test": 2}, seed=0)
     unpaired.kind = "unpaired"

@@ -200,6 +200,25 @@ def test_pickles_inside_are_not_touched(tmp_path):
     assert not trap.exists()
 
 
+class Writes(nn.Module):
+    def forward(self, x):
+        torch.save(x, "somewhere")
+        return x.mean((2, 3))
+
+
+class Reads(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3)) + torch.from_file("/etc/hostname", False, 1)
+
+
+@pytest.mark.parametrize(("module", "said"), [(Writes(), "names save"), (Reads(), "names from_file")])
+def test_torchscript_that_reaches_files_is_not_loaded(module, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=said):
+        build(scripted(tmp_path / "net.pt", module))
+    assert not (tmp_path / "somewhere").exists()
+
+
 @pytest.mark.parametrize("call", ["torch.os.mkdir", "torch.load", "torch.ops.aten.from_file.default", "_operator.methodcaller", "#custom"])
 def test_functions_by_name_are_not_called(tmp_path, call):
     path = exported(tmp_path / "net.pt2")

@@ -77,7 +77,8 @@ def test_several_outputs_are_one_class_and_others_are_what_the_file_says(save, m
             assert (found == by_hand(others, size)).float().mean() > 0.999
             assert ((found == 255).any()) == (others == "unlabelled")
     assert network.weights_hash == sha256_file(path)
-    assert network.label == "a segmenter of six classes, pictures at their own size, in 0..1, logits resized to the labels' size"
+    shown = "pictures at their own size, in 0..1, logits resized to the labels' size"
+    assert network.label == f"a segmenter of six classes, {shown}, outputs of no class {others}"
 
 
 def test_it_judges_and_travels(tmp_path):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autogc.data import Dataset
 from autogc.errors import ConfigError, MetricError
 from autogc.losses.backbones import VGG16_BLOCKS, alexnet, fill_features, squeezenet, vgg
+from autogc.metrics.judge_networks.download import check_named_hash
 from autogc.metrics.judge_networks.weights import fill
 from autogc.metrics.registry import SIMILARITIES, JudgeNetwork
 
@@ -138,6 +139,8 @@ def _loaded(name: str, kind: Backbone, *, backbone: str, linear: str, data: Data
         problems.append(f"{name}: {_too_small(kind, (data.height, data.width))}")
     if problems:
         raise ConfigError(problems)
+    for path, _ in files.values():
+        check_named_hash(path)
     network = Lpips(kind)
     fill_features(network.layers, files["backbone"][0], what=kind.name)
     fill(network.linear, files["linear"][0], what=f"LPIPS's weights over {kind.name} (lin0.model.1.weight ...)")

@@ -1,15 +1,17 @@
 """Networks that come as a file which holds their program too: TorchScript, or an exported program (``torch.export.save``).
 
 Such a file is a program, and running it is running somebody's work, in PyTorch's operators. What autogc sees to is that nothing else is in
-it. TorchScript is read by PyTorch's own reader, which knows tensors and the classes that the file defines in TorchScript, and no Python.
-``torch.export.load`` would unpickle objects, evaluate expressions and look functions up by name, so an archive is looked through first
-(``exported.check_archive``), and refused where it holds anything but aten operators and plain tensors.
+it. TorchScript is read by PyTorch's own reader, which knows tensors and the classes that the file defines in TorchScript, and no Python;
+operators that write or read files are refused by name, wherever that stands in the code. ``torch.export.load`` would unpickle objects,
+evaluate expressions and look functions up by name, so an archive is looked through first (``exported.check_archive``), and refused where it
+holds anything but aten operators and plain tensors.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import re
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -22,6 +24,9 @@ from autogc.errors import CheckpointError, ConfigError
 from autogc.metrics.judge_networks.download import check_named_hash
 from autogc.metrics.judge_networks.exported import check_archive
 from autogc.metrics.registry import hash_tensors
+
+# The operators of TorchScript that touch files.
+FILES = re.compile(rb"\b(save|from_file)\b")
 
 
 class Program(nn.Module):
@@ -95,6 +100,7 @@ def _load(content: bytes, name: str) -> tuple[str, nn.Module]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
+            code = [archive.read(one) for one in archive.infolist() if one.filename.endswith(".py")]
     except zipfile.BadZipFile as error:
         raise CheckpointError(f"{name} is neither TorchScript nor an exported program ({error})") from error
     inside = {one.split("/", 1)[-1] for one in names}
@@ -108,6 +114,9 @@ def _load(content: bytes, name: str) -> tuple[str, nn.Module]:
                 # Guards are expressions of the file's; a picture that does not fit fails in the network itself.
                 return "exported program", program.module(check_guards=False)
             if any(one.startswith("code/") for one in inside):
+                called = next((found for text in code if (found := FILES.search(text))), None)
+                if called is not None:
+                    raise CheckpointError(f"{name} is not loaded: its code names {called[1].decode()}, which is for files")
                 script: nn.Module = torch.jit.load(io.BytesIO(content), map_location="cpu")
                 return "TorchScript", script.eval()
     except CheckpointError:

@@ -25,7 +25,8 @@ class FileSegmenter(JudgeNetwork):
         super().__init__()
         self.program, self.presentation, self.classes = program, presentation, classes
         self.preprocessing = str(presentation)
-        self.label = f"{label or f'the {program.kind} file {program.name}'}, {presentation}, logits resized to the labels' size"
+        rest = "" if classes.others == "error" else f", outputs of no class {classes.others}"
+        self.label = f"{label or f'the {program.kind} file {program.name}'}, {presentation}, logits resized to the labels' size{rest}"
         self.eval()
 
     @property
