@@ -24,6 +24,8 @@ TOLERANCE = 1e-6
 # Rounding in each eigenvalue, as a share of the largest. What roots make of it adds up like errors that have nothing to do with each other,
 # but for eigenvalues that are zero: roots of what rounding leaves of them are all positive.
 ROUNDING = torch.finfo(torch.float64).eps
+# A covariance has no negative eigenvalues but for rounding, that of a file in float32 included: as a share of the largest.
+NEGATIVE = 1e-4
 # Columns multiplied at once where half of the result, or of a factor, is known to be zero or to mirror the other half.
 BLOCK = 256
 
@@ -100,12 +102,17 @@ def mean_and_covariance(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def covariance_factor(covariance: Tensor) -> Tensor:
-    """Return F (D, D) with ``F.T @ F`` a symmetric positive semidefinite matrix (D, D) of any rank, float64."""
+    """Return F (D, D) with ``F.T @ F`` a symmetric positive semidefinite matrix (D, D) of any rank, float64.
+
+    Raises ``MetricError`` for one that has negative eigenvalues.
+    """
     lower, failed = torch.linalg.cholesky_ex(covariance)
     if not failed:
         return lower.T
     values, vectors = torch.linalg.eigh(covariance)
     largest = values.abs().max() if len(values) else values.new_zeros(())
+    if bool((values < -NEGATIVE * largest).any()):
+        raise MetricError(f"Fréchet distance: a matrix with the eigenvalues {values[0]:.3g} to {values[-1]:.3g} is no covariance")
     # What cannot be negative, and is so small that it may as well be zero, is zero: its root would not be small.
     values = torch.where(values > largest * len(values) * torch.finfo(torch.float64).eps, values, 0.0)
     return (vectors * values.sqrt()).T

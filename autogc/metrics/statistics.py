@@ -22,6 +22,7 @@ from torch import Tensor
 
 from autogc.config.experiment import ScoresConfig
 from autogc.data import Dataset, Split
+from autogc.device_lock import working
 from autogc.errors import ConfigError, MetricError
 from autogc.files import replacing, sha256_file
 from autogc.metrics.frechet import Reference
@@ -94,7 +95,12 @@ def load(path: str | Path) -> Statistics:
         expected = "mu and sigma" if path.suffix == ".npz" else f"mean, covariance and how they were made ({FORMAT})"
         raise ConfigError(f"{KEY}: {path} does not hold {expected} ({type(error).__name__}: {error})") from error
     _check(mean, covariance, path)
-    return Statistics(mean, covariance, made, name=path.name, sha256=sha256_file(path))
+    found = Statistics(mean, covariance, made, name=path.name, sha256=sha256_file(path))
+    try:
+        _ = found.reference
+    except MetricError as error:
+        raise ConfigError(f"{KEY}: {path} cannot be compared with: {error}") from error
+    return found
 
 
 def given(scores: ScoresConfig, networks: Networks, data: Dataset, *, trained: bool) -> dict[str, Statistics]:
@@ -134,7 +140,8 @@ def gather(network: JudgeNetwork, split: Split, *, data: str, device: torch.devi
     progress.start(f"statistics of the {split.name} split", total=_count(split))
     with torch.inference_mode():
         for pictures in split.real_batches(BATCH):
-            features = network.features(coloured(pictures.to(device))).double().cpu()
+            with working(str(device)):
+                features = network.features(coloured(pictures.to(device))).double().cpu()
             # Sums of squares lose least about a point that is near the mean.
             shift = features.mean(0) if shift is None else shift
             away = features - shift

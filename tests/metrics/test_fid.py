@@ -159,3 +159,14 @@ def test_shapes_that_differ():
         frechet_distance(torch.zeros(3), torch.eye(3), torch.zeros(4), torch.eye(4))
     with pytest.raises(MetricError, match="mu1 holds NaN"):
         frechet_distance(torch.full((3,), float("nan")), torch.eye(3), torch.zeros(3), torch.eye(3))
+
+
+def test_a_matrix_with_negative_eigenvalues_is_no_covariance():
+    turned = torch.linalg.qr(normal(4, 4, 0)).Q
+    for least, fails in ((-0.5, True), (-1e-6, False), (0.0, False)):
+        matrix = turned @ torch.diag(torch.tensor([2.0, 1.0, 0.3, least], dtype=torch.float64)) @ turned.T
+        if fails:
+            with pytest.raises(MetricError, match=r"a matrix with the eigenvalues -0\.5 to 2 is no covariance"):
+                Reference.of_moments(torch.zeros(4), matrix)
+        else:
+            assert Reference.of_moments(torch.zeros(4), matrix).factor.isfinite().all()
