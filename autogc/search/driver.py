@@ -80,6 +80,7 @@ def run_search(
             device="cuda" if search.gpus_per_trial else "cpu",
             threads=max(1, int(search.cpus_per_trial)),
         )
+        here = judge.device
         evaluator.precisions = choose(
             search.precision,
             space=space,
@@ -88,6 +89,7 @@ def run_search(
             directory=Path(directory),
             progress=progress or Silent(),
         )
+        judge.to(here)  # where the other stages use it
         return evaluator
 
     return search_with(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from autogc.errors import AutogcError
 from autogc.files import read_json, write_json
 from autogc.inference import Precision, quick_in_bfloat16
 from autogc.progress import Progress
@@ -69,14 +70,24 @@ def choose(asked: str, *, device: torch.device, space: Space, scores: Scores, di
 
 def _steady(choices: Sequence[Precisions], probes: Sequence[Candidate], scores: Scores) -> Precisions:
     """Return the first of ``choices`` that moves no score of the probes by much; float32, with what moved, where none does."""
-    exact = [scores(probe, Precisions()) for probe in probes]
+    exact = [_scored(probe, Precisions(), scores) for probe in probes]
+    # A subnet that cannot be judged at all, because it makes NaN, tells nothing of precisions.
+    known = [(probe, before) for probe, before in zip(probes, exact, strict=True) if before is not None]
     moved: dict[str, Any] = {}
-    for choice in choices:
-        rough = [scores(probe, choice) for probe in probes]
-        moved[str(choice)] = [{name: [before[name], after[name]] for name in before} for before, after in zip(exact, rough, strict=True)]
-        if all(_same(name, before[name], after[name]) for before, after in zip(exact, rough, strict=True) for name in before):
+    for choice in choices if known else ():
+        pairs = [(before, _scored(probe, choice, scores)) for probe, before in known]
+        moved[str(choice)] = [after and {name: [before[name], after[name]] for name in before} for before, after in pairs]
+        if all(after is not None and all(_same(name, before[name], after[name]) for name in before) for before, after in pairs):
             return Precisions(choice.generator, choice.judge, moved)
     return Precisions(moved=moved)
+
+
+def _scored(probe: Candidate, precisions: Precisions, scores: Scores) -> dict[str, float] | None:
+    """Return a probe's scores, or None for what would be a failed evaluation: pictures of NaN, an operator without bfloat16."""
+    try:
+        return scores(probe, precisions)
+    except (AutogcError, RuntimeError, ArithmeticError):
+        return None
 
 
 def _same(name: str, before: float, after: float) -> bool:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from simulation import FakeJudge, FakeSplit
 
+from autogc.config.experiment import SearchConfig
+from autogc.cost import CostModel
+from autogc.errors import MetricError
 from autogc.files import read_json
 from autogc.progress import Silent
-from autogc.search import precision
+from autogc.search import driver, precision
 from autogc.search.precision import Precisions, choose
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.space import Space
+from autogc.supernet.supernet import Supernet
 
 EXACT, JUDGE, BOTH = Precisions(), Precisions("float32", "bfloat16"), Precisions("bfloat16", "bfloat16")
 
@@ -68,3 +75,41 @@ def test_a_machine_that_is_not_quicker_in_it_stays_with_float32(
     monkeypatch.setattr(precision, "quick_in_bfloat16", lambda device: False)
     found, tried = chosen(small_space, tmp_path, {})
     assert (found, tried) == (EXACT, [])
+
+
+@pytest.mark.parametrize("error", [MetricError("the generator's picture holds NaN"), RuntimeError("not implemented for 'BFloat16'")])
+def test_a_precision_in_which_a_subnet_cannot_be_judged_is_not_used(small_space: Space, tmp_path: Path, error: Exception) -> None:
+    def scores(candidate: Candidate, precisions: Precisions) -> dict[str, float]:
+        if precisions.generator == "bfloat16":
+            raise error
+        return {"fid": 20.0}
+
+    found = choose("auto", device=torch.device("cpu"), space=small_space, scores=scores, directory=tmp_path, progress=Silent())
+    assert (found.generator, found.judge) == ("float32", "bfloat16") and found.moved[str(BOTH)] == [None, None]
+
+
+def test_a_subnet_that_cannot_be_judged_at_all_says_nothing_of_precisions(small_space: Space, tmp_path: Path) -> None:
+    smallest = small_space.candidate(small_space.smallest()).hash
+
+    def scores(candidate: Candidate, precisions: Precisions) -> dict[str, float]:
+        if candidate.hash == smallest or failing:
+            raise MetricError("the generator's picture holds NaN")
+        return {"fid": 20.0}
+
+    for failing, expected in ((False, BOTH), (True, EXACT)):
+        place = tmp_path / str(failing)
+        found = choose("auto", device=torch.device("cpu"), space=small_space, scores=scores, directory=place, progress=Silent())
+        assert (found.generator, found.judge) == (expected.generator, expected.judge)
+
+
+def test_the_judge_is_left_where_the_other_stages_use_it(
+    supernet: Supernet, small_space: Space, small_costs: CostModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "search_with", lambda make_evaluator, **given: make_evaluator())
+    experiment: Any = SimpleNamespace(name="test", seed=0, search=SearchConfig(precision="auto"), scores=None)
+    judge: Any = FakeJudge("cuda")
+    data: Any = SimpleNamespace(validation=FakeSplit())
+    evaluator: Any = driver.run_search(
+        experiment, supernet=supernet, space=small_space, costs=small_costs, judge=judge, data=data, directory=tmp_path
+    )
+    assert evaluator.precisions.moved and judge.device.type == "cuda"
