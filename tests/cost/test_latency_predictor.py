@@ -98,6 +98,20 @@ def true_latency(supernet: Supernet, space: Space, genotype: Any) -> float:
     return 1.01 * sum(Formula.of(call) for call in recorded(module, supernet.example_shape, supernet.layers)) + 0.05
 
 
+def test_a_build_that_another_seed_goes_on_with_is_judged_by_its_own_candidates(
+    built: Any, supernet: Supernet, space: Space, tmp_path: Path
+) -> None:
+    path, meter = tmp_path / "table.json", Formula(supernet)
+    meter.stop_after = built[1].layered + built[1].timed - 3
+    with pytest.raises(KeyboardInterrupt):
+        build_latency_table(supernet, space, CONFIG, path=path, meter=meter)
+    meter.stop_after = None
+    predictor = build_latency_table(supernet, space, CONFIG, path=path, meter=meter, seed=1)
+    (record,) = LatencyTable.read(path).spaces.values()
+    assert predictor.fit.held_out == len(record.held_out) and not set(record.held_out) & set(record.learned)
+    assert {len(passes) for passes in record.held_out.values()} == {2}
+
+
 def test_predictions_are_what_the_device_takes(built: Any, supernet: Supernet, space: Space) -> None:
     _, _, predictor = built
     draw = random.Random(1)

@@ -121,6 +121,10 @@ class _Builder:
         held_out = self._draw(HELD_OUT.get(backend, ELSEWHERE["held_out"]), seed)
         enough = LEARNED.get(backend, ELSEWHERE["learned"])
         reserved = {tuple(map(int, row)) for row in held_out}
+        # A build that another seed began held others out: nothing is fitted to what it is judged by, nor judged by what is half measured.
+        judges = {_text(row) for row in held_out}
+        self._record.learned = {text: passes for text, passes in self._record.learned.items() if text not in judges}
+        self._record.held_out = {text: passes for text, passes in self._record.held_out.items() if text in judges}
         coverage = Coverage(self._owners, self._table)
         started = len(self._record.learned)
         self._progress.start("latency: measuring layers", total=max(MOST, enough) + len(held_out), done=started)
