@@ -6,8 +6,7 @@ import hashlib
 import math
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from autogc.device_lock import working
 from autogc.errors import AutogcError, MetricError
-from autogc.inference import in_precision, keeping_memory, suited
+from autogc.inference import in_precision, keeping_memory, suited, threads_set
 from autogc.search.precision import Precisions
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.statistics import recalibrate
@@ -99,16 +98,6 @@ def evaluate(evaluator: Evaluator, candidate: Candidate) -> Outcome:
     )
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class CandidateEvaluator:
     """Scores a candidate's subnet on the first ``images`` samples of ``split``, as the judge does everything.
 
@@ -159,7 +148,7 @@ class CandidateEvaluator:
     def judged(self, candidate: Candidate, precisions: Precisions) -> Assessment:
         """Return what the judge says of the candidate's pictures, made and judged in ``precisions``."""
         torch.manual_seed(self.seed_of(candidate))
-        with keeping_memory(), _threads(self._threads):
+        with keeping_memory(), threads_set(self._threads):
             module = recalibrate(self._supernet.extract(candidate).to(self.device), self._calibration)
             subnet = suited(module)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ from autogc.config.experiment import LatencyConfig
 from autogc.cost.latency.backends import BACKENDS, Backend, backend_of
 from autogc.cost.latency.devices import QUIET, Load, device_name, latency_device
 from autogc.device_lock import measuring
+from autogc.inference import threads_set
 
 
 @dataclass(frozen=True)
@@ -147,15 +147,3 @@ def finish(device: torch.device) -> None:
     """Wait for the work that was handed to a GPU, so that the clock sees it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-@contextmanager
-def threads_set(count: int | None) -> Iterator[int]:
-    """Run with ``count`` threads inside an operator (those there are, when None); restore the number afterwards."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)

@@ -15,8 +15,9 @@ from autogc.config.experiment import LatencyConfig
 from autogc.cost.latency.backends import backend_of
 from autogc.cost.latency.calls import timed_calls
 from autogc.cost.latency.devices import latency_device
-from autogc.cost.latency.measure import Instruments, threads_set, timed_runs
+from autogc.cost.latency.measure import Instruments, timed_runs
 from autogc.device_lock import measuring
+from autogc.inference import threads_set
 
 # Seconds a candidate's runs may take, and how many runs there are at least and at most: of layers, of whole networks.
 LAYER_SECONDS, LAYER_RUNS = 0.6, (3, 15)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autogc.data import Dataset
 from autogc.device_lock import working
 from autogc.errors import ConfigError, DivergenceError
-from autogc.inference import keeping_memory
+from autogc.inference import keeping_memory, threads_set
 from autogc.progress import Progress
 
 
@@ -63,7 +63,7 @@ def fit(network: nn.Module, loss: Callable[[], Tensor], schedule: Schedule, *, d
     optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.rate)
     progress.start("training the judge on real pictures", total=schedule.steps)
-    with _reproducible(schedule.threads), keeping_memory():
+    with threads_set(schedule.threads), _reproducible(), keeping_memory():
         for step in range(schedule.steps):
             with working(str(device)):
                 value = loss()
@@ -94,13 +94,11 @@ def check_positive(who: str, **given: float) -> None:
 
 
 @contextmanager
-def _reproducible(wanted: int) -> Iterator[None]:
-    threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
+def _reproducible() -> Iterator[None]:
+    cudnn = torch.backends.cudnn
     previous = (cudnn.deterministic, cudnn.benchmark)
-    torch.set_num_threads(wanted)
     cudnn.deterministic, cudnn.benchmark = True, False
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
         cudnn.deterministic, cudnn.benchmark = previous
