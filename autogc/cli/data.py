@@ -39,7 +39,7 @@ def command() -> None:
     Examples:
       autogc data check search_spaces/quickstart.yaml
       autogc data pack search_spaces/quickstart.yaml packed/quickstart
-      autogc data statistics search_spaces/cityscapes_pix2pix.yaml --out cityscapes_test.safetensors
+      autogc data statistics search_spaces/horse2zebra_cyclegan.yaml --out zebras.safetensors
     """
 
 
@@ -119,7 +119,7 @@ def statistics(space: Path, out: Path, split: str, overrides: tuple[str, ...]) -
 
     \b
     Example:
-      autogc data statistics search_spaces/cityscapes_pix2pix.yaml --split test --out cityscapes_test.safetensors
+      autogc data statistics search_spaces/horse2zebra_cyclegan.yaml --split test --out zebras.safetensors
     """
     from autogc.cli.display import display
     from autogc.config.load import load_experiment

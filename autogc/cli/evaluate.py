@@ -22,7 +22,7 @@ from autogc.cli.options import make_console, verbose_option, working
 )
 @verbose_option
 def command(package: Path, split: str, run_directory: Path | None, resamples: int | None) -> None:
-    """Score the exported subnet in DIR with its run's judges, count its costs again, and measure its latency here.
+    """Score the exported subnet in DIR with its run's judges, and measure its latency here.
 
     \b
     Example:

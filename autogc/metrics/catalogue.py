@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from autogc.metrics.fid import Fid
 from autogc.metrics.inception_score import InceptionScore
 from autogc.metrics.kid import Kid
 from autogc.metrics.lpips import Lpips
-from autogc.metrics.metric import REMEDIES, Metric, Need
+from autogc.metrics.metric import REMEDIES, Metric, Need, Setting
 from autogc.metrics.miou import MeanIou
 from autogc.metrics.pixel_accuracy import PixelAccuracy
 from autogc.metrics.precision_recall import Precision, Recall
@@ -25,3 +25,19 @@ METRICS: Mapping[str, type[Metric]] = {metric.name: metric for metric in IN_ORDE
 def lacking(name: str, offers: Collection[Need]) -> list[str]:
     """Return what a metric needs and ``offers`` do not have, each as ``fid needs ...``; empty where it can be given."""
     return [f"{name} {REMEDIES[need]}" for need in sorted(METRICS[name].needs) if need not in offers]
+
+
+def too_few(names: Iterable[str], setting: Setting, *, generated: int, real: int | None = None) -> dict[str, str]:
+    """Return which metrics need more pictures than so many, by name, each with a sentence that says it.
+
+    Of the real ones (None: nobody knows how many) as many are needed where they are compared as sets.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        fewest = METRICS[name].fewest(setting)
+        there = {"generated": generated} | ({"real": real} if real is not None and "features" in METRICS[name].needs else {})
+        for what, images in there.items():
+            if images < fewest:
+                said = f"{name} needs at least {fewest} {what} images, and there are {images}: score more of them, or use more data"
+                found.setdefault(name, said)
+    return found

@@ -19,7 +19,7 @@ from autogc.files import sha256_json
 from autogc.inference import Precision, in_precision, keeping_memory, suited_format
 from autogc.metrics import statistics, storage
 from autogc.metrics.assessment import Assessment, assessment
-from autogc.metrics.catalogue import METRICS, lacking
+from autogc.metrics.catalogue import METRICS, lacking, too_few
 from autogc.metrics.frechet import Reference
 from autogc.metrics.metric import Metric, Need, Observation, Setting
 from autogc.metrics.networks import Networks
@@ -54,14 +54,7 @@ class Judge:
         self.seed = seed
         self.directory = directory
         self.resamples = scores.bootstrap
-        self._setting = Setting(
-            pixels=scores.pixels,
-            kid=scores.kid,
-            inception_score=scores.inception_score,
-            class_names=data.class_names,
-            ignore_index=data.ignore_index,
-            seed=seed,
-        )
+        self._setting = Setting.of(scores, data, seed=seed)
         self._offers = networks.offers(data, scores.pixels)
         self._hashes = networks.hashes()
         self._real: dict[str, RealImages] = {}
@@ -141,7 +134,7 @@ class Judge:
         needs = _needs(wanted)
         setting = self._setting
         real = self.real_images(split, images=images) if needs & {"features", "real_features"} else None
-        short = self._too_few(wanted, count, real=None if real is None else real.images)
+        short = too_few(wanted, setting, generated=count, real=None if real is None else real.images)
         if metrics is None and len(short) < len(wanted):
             wanted = tuple(name for name in wanted if name not in short)
         elif short:
@@ -150,7 +143,7 @@ class Judge:
             setting = replace(setting, reference=real.reference)
         running = [METRICS[name](setting) for name in wanted]
         devices = [self.device] if self.device.type == "cuda" else []
-        with keeping_memory(), torch.inference_mode(), torch.random.fork_rng(devices=devices):
+        with working(str(self.device)), keeping_memory(), torch.inference_mode(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed)  # a generator that draws noise draws the same whatever was scored before
             for batch in split.batches(batch_size, limit=count):
                 pictures = checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
@@ -196,7 +189,7 @@ class Judge:
             "real_scores": real.scores,
             "label_size": None if self.networks.segmenter is None else split.label_size,
             "protocols": {name: said for name, said in protocols.items() if said is not None},
-            "left_out": self._too_few(self.metrics, self._count(split, images), real=real.images),
+            "left_out": too_few(self.metrics, self._setting, generated=self._count(split, images), real=real.images),
             "resizing": "none before the networks, whose labels say their own: " + QUANTISATION,
             "bootstrap_resamples": self.resamples,
             "seed": self.seed,
@@ -222,18 +215,6 @@ class Judge:
                 raise MetricError(f"this judge gives {' and '.join(self.metrics)}, not {name!r}{why}")
         return wanted
 
-    def _too_few(self, names: Iterable[str], count: int, *, real: int | None) -> dict[str, str]:
-        """Return which metrics need more pictures than the ``count`` generated and, where they are compared as sets, the real ones."""
-        found: dict[str, str] = {}
-        for name in names:
-            fewest = METRICS[name].fewest(self._setting)
-            there = {"generated": count} | ({"real": real} if real is not None and "features" in METRICS[name].needs else {})
-            for what, images in there.items():
-                if images < fewest:
-                    said = f"{name} needs at least {fewest} {what} images, and there are {images}: score more of them, or use more data"
-                    found.setdefault(name, said)
-        return found
-
     def _count(self, split: Split, images: int | None) -> int:
         count = len(split) if images is None else min(images, len(split))
         if count < 1:
@@ -244,7 +225,8 @@ class Judge:
         # Real pictures that belong to no sample are all compared with, however many are generated.
         count = self._count(split, images) if split.paired else None
         protocols = {name: METRICS[name].protocol(self._setting) for name in self.metrics if METRICS[name].on_real}
-        key = {"networks": self._hashes, "data": split.dataset, "split": split.name, "images": count, "protocols": protocols}
+        networks = self.networks.described(self._hashes)  # labels too: they say how pictures are shown, which no weights do
+        key = {"networks": networks, "data": split.dataset, "split": split.name, "images": count, "protocols": protocols}
         given = self.statistics.get(split.name)
         return sha256_json(key if given is None else key | {"reference": given.sha256})
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from autogc.config.experiment import InceptionScoreConfig, KidConfig, PixelsConfig
-from autogc.data import IGNORE_INDEX
+from autogc.config.experiment import InceptionScoreConfig, KidConfig, PixelsConfig, ScoresConfig
+from autogc.data import IGNORE_INDEX, Dataset
 from autogc.errors import MetricError
 
 if TYPE_CHECKING:
@@ -56,6 +56,18 @@ class Setting:
     ignore_index: int = IGNORE_INDEX
     seed: int = 0
     reference: Reference | None = None
+
+    @classmethod
+    def of(cls, scores: ScoresConfig, data: Dataset, *, seed: int) -> Setting:
+        """Return what an experiment's ``scores`` and its data say."""
+        return cls(
+            pixels=scores.pixels,
+            kid=scores.kid,
+            inception_score=scores.inception_score,
+            class_names=data.class_names,
+            ignore_index=data.ignore_index,
+            seed=seed,
+        )
 
     @property
     def classes(self) -> int:
@@ -123,7 +135,7 @@ class Metric:
 
     @classmethod
     def role(cls) -> str | None:
-        """Return which of the experiment's networks judges, ``feature_network`` or ``segmenter``; None where it is no network."""
+        """Return which of the experiment's networks judges (a value of ``ROLES``); None where it is no network."""
         return next((ROLES[need] for need in sorted(cls.needs) if need in ROLES), None)
 
     def add(self, seen: Observation) -> None:

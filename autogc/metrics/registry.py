@@ -25,6 +25,8 @@ class JudgeNetwork(nn.Module):
     label: str
     classifies: bool = False
     preprocessing: str = ""
+    # Raised when it comes to judge in another way with the same weights, so that no run has scores of two ways.
+    protocol: int = 1
     # Whether it is pytorch-fid's own network and resizing, which that project's statistics are of.
     pytorch_fid: bool = False
 

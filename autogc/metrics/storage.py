@@ -55,6 +55,7 @@ def write(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> N
             "format": FORMAT,
             "settings": settings,
             "networks": networks.described(),
+            "protocols": {role: network.protocol for role, network in networks.roles.items()},
             "files": {name: sha256_file(beside / name) for name in files},
             "torch": torch.__version__,
         }
@@ -64,7 +65,8 @@ def write(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> N
 def load(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> None:
     """Fill ``networks`` from ``directory``.
 
-    Raises ``RunDirectoryError`` when another judge lives there, ``CheckpointError`` when its files were changed.
+    Raises ``RunDirectoryError`` when another judge lives there, or one that judged in another way, ``CheckpointError`` when its files were
+    changed.
     """
     record = read_json(directory / RECORD)
     if record.get("format") != FORMAT:
@@ -77,6 +79,13 @@ def load(directory: Path, networks: Networks, *, settings: dict[str, Any]) -> No
         raise RunDirectoryError(
             f"{directory} holds the judge of other settings ({said}): use another run directory, or remove it to train anew"
         )
+    for role, network in networks.roles.items():
+        before = record.get("protocols", {}).get(role, 1)
+        if before != network.protocol:
+            raise RunDirectoryError(
+                f"{directory} holds the judge of an earlier autogc, whose {role} ({network.label}) judged in another way "
+                f"(protocol {before}, now {network.protocol}): its scores and new ones cannot be compared; use another run directory"
+            )
     for name, network in _files(networks).items():
         path = directory / name
         if not path.exists():

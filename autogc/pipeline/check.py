@@ -16,8 +16,8 @@ from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel, measure_latency, prove
 from autogc.data import Dataset, open_data
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
-from autogc.metrics import statistics
-from autogc.metrics.catalogue import METRICS, lacking
+from autogc.metrics import metric, statistics
+from autogc.metrics.catalogue import METRICS, lacking, too_few
 from autogc.metrics.judge_networks.download import Published
 from autogc.metrics.networks import Networks
 from autogc.pipeline.check_components import problems_of_parts
@@ -111,7 +111,11 @@ def judging_networks(experiment: Experiment, data: Dataset) -> tuple[Networks | 
         return networks, error.problems
     offers = networks.offers(data, experiment.scores.pixels)
     scores = [name for name in experiment.search.objectives if name in METRICS]
-    return networks, [f"search.objectives: {problem}" for name in scores for problem in lacking(name, offers)]
+    problems = [problem for name in scores for problem in lacking(name, offers)]
+    images = min(len(data.validation), experiment.search.images or len(data.validation))
+    setting = metric.Setting.of(experiment.scores, data, seed=experiment.seed)
+    problems += too_few(scores, setting, generated=images).values()
+    return networks, [f"search.objectives: {problem}" for problem in problems]
 
 
 def _judged_by(networks: Networks, discriminator: nn.Module) -> list[str]:

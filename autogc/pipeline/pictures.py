@@ -99,7 +99,7 @@ def teacher_on_validation(run: Run) -> SubnetRow:
     path = run.stage_directory("search") / "teacher.json"
     if not path.is_file():
         generate = generating(run.teacher, run.device)
-        judged = run.judge.score(generate, run.data.validation, metrics=run.judge.metrics, images=run.experiment.search.images)
+        judged = run.judge.score(generate, run.data.validation, images=run.experiment.search.images)
         write_json(path, {**run.costs.costs(Candidate({})), **judged.scores})
     return SubnetRow.of(TEACHER, read_json(path))
 

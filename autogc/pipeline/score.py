@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from autogc.cost import COSTS
-from autogc.device_lock import working
 from autogc.export import Package, load_package
 from autogc.files import read_json, write_json
 from autogc.metrics import METRICS
@@ -44,8 +43,7 @@ def measure(
     With an ``identity`` it is timed once in the life of the run, without one now.
     """
     latency = measure_here(run, module) if identity is None else latency_of(run, identity, lambda: module)
-    with working(str(run.device)):
-        judged = run.judge.score(generating(module, run.device), getattr(run.data, split), metrics=run.judge.metrics)
+    judged = run.judge.score(generating(module, run.device), getattr(run.data, split))
     counted = {cost: costs[cost] for cost in COSTS if cost in costs}  # packages of earlier versions know fewer
     return SubnetRow(name=name, scores=judged.scores, intervals=judged.intervals, details=judged.details, **counted, **in_row(latency))
 
@@ -93,6 +91,9 @@ def notes(run: Run, *, split: str, rows: Sequence[SubnetRow] = ()) -> tuple[str,
         compared = f", compared with {judged['reference_statistics']}"
     said = [f"Data: {run.data.description}; {judged['images']} images of the {split} split{compared}."]
     for name in run.judge.metrics:
+        if name in judged["left_out"]:
+            said.append(f"{METRICS[name].title} is left out: {judged['left_out'][name]}.")
+            continue
         real = judged["real_scores"].get(name)
         reached = "" if real is None else f"; the real images reach {shown(name, real)}"
         labels = f"; labels of {judged['label_size']}" if METRICS[name].role() == "segmenter" else ""

@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -156,6 +157,37 @@ def test_of_few_images_those_scores_are_given_that_they_suffice_for(prepared):
     said = judge.provenance(DATA.validation, images=3)["left_out"]
     assert set(said) == {"precision", "recall"} and "precision needs at least 4 generated images, and there are 3" in said["precision"]
     assert judge.provenance(DATA.validation)["left_out"] == {}
+
+
+def test_every_score_has_an_interval_where_that_is_asked_for(prepared, monkeypatch):
+    judge, _ = prepared
+    monkeypatch.setattr(judge, "resamples", 20)
+    found = judge.score(grey, DATA.validation)
+    assert set(found.intervals) == set(found.scores) == set(judge.metrics) >= {"fid", "kid", "precision", "recall", "miou"}
+    assert all(lower <= upper for lower, upper in found.intervals.values())
+    assert found.intervals["fid"][0] <= found.scores["fid"] <= found.intervals["fid"][1]
+
+
+def test_the_hash_of_the_reference_tells_how_pictures_were_shown(prepared, monkeypatch):
+    judge, directory = prepared
+    other = Judge.prepare(SCORES, DATA, directory, seed=0)
+    monkeypatch.setattr(other.networks.features, "label", "the same weights, pictures resized in another way")
+    assert other.provenance(DATA.validation)["reference_hash"] != judge.provenance(DATA.validation)["reference_hash"]
+
+
+def test_no_other_process_measures_while_it_scores(prepared, monkeypatch):
+    judge, _ = prepared
+    held = []
+    monkeypatch.setattr("autogc.metrics.judge.working", lambda device: held.append(device) or nullcontext())
+    judge.score(grey, DATA.validation, metrics=("psnr",))
+    assert held == ["cpu"]
+
+
+def test_a_network_that_judges_in_another_way_than_before_judges_no_run_of_then(prepared, monkeypatch):
+    judge, directory = prepared
+    monkeypatch.setattr(type(judge.networks.features), "protocol", 2)
+    with pytest.raises(RunDirectoryError, match=r"feature_network \(segmenter trained .*\) judged in another way \(protocol 1, now 2\)"):
+        Judge.prepare(SCORES, DATA, directory, seed=0)
 
 
 def test_a_metric_that_it_cannot_give(tmp_path):

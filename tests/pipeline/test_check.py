@@ -32,6 +32,8 @@ BAD: list[tuple[str, type[AutogcError], str]] = [
     ("scores.latency.device=tpu", ConfigError, "scores.latency.device:"),
     ("teacher.deepspeed.zero_optimization.stage=3", ConfigError, "teacher.deepspeed.zero_optimization.stage 3 is not supported"),
     ("search.objectives=[miou, macs]", ConfigError, "search.objectives: miou needs scores.segmenter, which is null"),
+    ("search={objectives: [fid, macs], images: 1}", ConfigError, "search.objectives: fid needs at least 2 generated images"),
+    ("scores.kid.subsets=10", ConfigError, "search.objectives: kid needs at least 1000 generated images"),
     ("losses.distillation_layers=[down3]", ConversionError, "did you mean 'down"),
     ("supernet.decompose=['block.*']", ConversionError, "'block.*' matches no"),
     ("supernet.importance=l7", AutogcError, "l7"),
@@ -46,7 +48,7 @@ BAD: list[tuple[str, type[AutogcError], str]] = [
 
 @pytest.mark.parametrize(("override", "kind", "message"), BAD, ids=[override for override, _, _ in BAD])
 def test_bad_input(tiny: Path, override: str, kind: type[AutogcError], message: str) -> None:
-    extra = ["scores.segmenter=null"] if "miou" in override else []
+    extra = ["scores.segmenter=null"] if "miou" in override else ["search.objectives=[kid, macs]"] if "kid" in override else []
     with pytest.raises(kind) as caught:
         check(load_experiment(tiny, overrides=[override, *extra]))
     assert message in str(caught.value)
@@ -69,8 +71,8 @@ def test_a_checkpoint_that_does_not_fit_names_what_is_missing_and_unexpected(tin
 def test_data_is_decoded_by_the_check(tiny: Path, tmp_path: Path) -> None:
     for name in ("photos", "maps"):
         (tmp_path / name).mkdir()
-    (tmp_path / "photos" / "one.png").write_bytes(b"not a picture")
-    (tmp_path / "maps" / "one.png").write_bytes(b"not a picture")
+        for picture in ("one.png", "two.png"):
+            (tmp_path / name / picture).write_bytes(b"not a picture")
     part = "{input: maps, target: photos}"
     args = f"{{root: {tmp_path}, train: {part}, validation: {part}, test: {part}, height: 32, width: 32, classes: [road, sky]}}"
     with pytest.raises(DataError, match=r"one\.png"):
