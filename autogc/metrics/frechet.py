@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from autogc.errors import MetricError
+from autogc.inference import keeping_memory
 
 # Up to this many rows, singular values cost next to nothing.
 FEW = 512
@@ -66,12 +67,13 @@ class Reference:
 
         Raises ``MetricError`` for fewer than two, for values that are not finite, and for another D.
         """
-        samples = _samples(features, "features")
-        if samples.shape[1] != len(self.mean):
-            raise MetricError(f"Fréchet distance: {samples.shape[1]} features against {len(self.mean)} in the reference")
-        centred, mean = _centred(samples)
-        apart = float((mean - self.mean).square().sum())
-        return _distance(apart, centred, self.factor)
+        with keeping_memory():
+            samples = _samples(features, "features")
+            if samples.shape[1] != len(self.mean):
+                raise MetricError(f"Fréchet distance: {samples.shape[1]} features against {len(self.mean)} in the reference")
+            centred, mean = _centred(samples)
+            apart = float((mean - self.mean).square().sum())
+            return _distance(apart, centred, self.factor)
 
 
 def frechet_distance(mu1: Tensor, sigma1: Tensor, mu2: Tensor, sigma2: Tensor) -> float:
