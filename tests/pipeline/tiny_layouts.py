@@ -17,15 +17,15 @@ from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
 from autogc.metrics.judge_networks.lenet import LeNet5
 
 SPLITS = ("train", "validation", "test")
-# Of every folder. One of them is held out where a file holds out.
-COUNT = 3
+# Of every folder; and how many of them are held out where a file holds out, the fewest that have an FID.
+COUNT, HELD_OUT = 6, 2
 NETWORKS = {"lenet_mnist": LeNet5, "espnet_camvid": ESPNet, "drn_cityscapes": DRN}
 
 
 def lay_out(experiment: Experiment, directory: Path) -> list[str]:
-    """Write what the experiment reads under ``directory``; return the overrides that make it read that, and hold out one picture."""
+    """Write what the experiment reads under ``directory``; return the overrides that make it read that, and hold out two pictures."""
     args = experiment.data.args
-    overrides = [f"data.args.{count}=1" for count in ("validation_count", "test_count") if args.get(count) is not None]
+    overrides = [f"data.args.{count}={HELD_OUT}" for count in ("validation_count", "test_count") if args.get(count) is not None]
     if experiment.data.name in LAYOUTS:
         root = directory / "data"
         root.mkdir()
@@ -112,7 +112,7 @@ def _attributes(root: Path, args: Mapping[str, Any]) -> None:
     ]
     (root / args["table"]).write_text("\n".join([str(COUNT), " ".join(args["domains"]), *lines]))
     if args.get("partition"):
-        (root / args["partition"]).write_text("\n".join(f"{index:06d}.jpg {index}" for index in range(COUNT)))
+        (root / args["partition"]).write_text("\n".join(f"{index:06d}.jpg {index * 3 // COUNT}" for index in range(COUNT)))
 
 
 LAYOUTS: dict[str, Callable[[Path, Mapping[str, Any]], None]] = {
