@@ -44,7 +44,8 @@ class TimedCostModel(CostModel):
         return meets
 
     def least(self, cost: str) -> int | float:  # type: ignore[override]
-        """Return the smallest value that a cost takes anywhere in the space; of latency the smallest that a descent finds."""
+        """Return the smallest value that a cost takes anywhere in the space; exact, unless a layer's decisions are too many for
+        a table: then latency's is the smallest that a descent finds."""
         return self._fastest[0] if cost == LATENCY else super().least(cost)
 
     def least_genotype(self, cost: str) -> dict[str, Value]:
@@ -54,6 +55,9 @@ class TimedCostModel(CostModel):
     @cached_property
     def _fastest(self) -> tuple[float, np.ndarray]:
         # Fewer channels are not always faster, so that no end of the space is the least by itself.
+        exact = self.predictor.least()
+        if exact is not None:
+            return exact
         sizes = np.array([len(decision.values) for decision in self.space.decisions])
         ends = [sizes - 1, self.space.indices(super().least_genotype("macs"))]
         rows = np.concatenate([np.array(ends), self.draw(DRAWS, 0)])

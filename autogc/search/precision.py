@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +27,8 @@ RECORD = "precision.json"
 
 @dataclass(frozen=True)
 class Precisions:
-    """What a subnet computes in, and the networks that judge its pictures; ``moved`` is what was measured of that, for the record."""
+    """What a subnet computes in, and the networks that judge its pictures. ``moved`` is what was measured of that, for the record: by
+    choice the probes' scores before and after, and the seconds of both."""
 
     generator: Precision = "float32"
     judge: Precision = "float32"
@@ -43,12 +45,21 @@ CHOICES = (Precisions("bfloat16", "bfloat16"), Precisions("float32", "bfloat16")
 Scores = Callable[["Candidate", Precisions], dict[str, float]]
 
 
-def choose(asked: str, *, device: torch.device, space: Space, scores: Scores, directory: Path, progress: Progress) -> Precisions:
+def choose(
+    asked: str,
+    *,
+    device: torch.device,
+    space: Space,
+    scores: Scores,
+    directory: Path,
+    progress: Progress,
+    now: Callable[[], float] = time.perf_counter,
+) -> Precisions:
     """Return what a search evaluates in.
 
-    ``auto`` measures it once, by the scores of the largest and the smallest subnet, and keeps what it found in ``directory``, so that a
-    search that goes on goes on in the same. Activations of few bits are computed in float32 whatever is asked of ``auto``: their levels are
-    no numbers of bfloat16.
+    ``auto`` measures it once, by the scores of the largest and the smallest subnet and the seconds (``now``) that they take, where the
+    device says that it multiplies bfloat16 itself. What it found is kept in ``directory``, so that a search that goes on goes on in the
+    same. Activations of few bits are computed in float32 whatever is asked of ``auto``: their levels are no numbers of bfloat16.
     """
     if asked == "float32":
         return Precisions()
@@ -62,32 +73,46 @@ def choose(asked: str, *, device: torch.device, space: Space, scores: Scores, di
         effects = (effect for decision in space.decisions for value in decision.values for effect in decision.effects(value))
         quantised = any(dimension == "activation_bits" for dimension, _, _ in effects)
         choices = CHOICES[1:] if quantised else CHOICES
-        found = _steady(choices, [space.candidate(space.largest()), space.candidate(space.smallest())], scores)
+        found = _steady(choices, [space.candidate(space.smallest()), space.candidate(space.largest())], scores, now)
     write_json(path, asdict(found))
     progress.note(f"candidates are evaluated in: {found} (search.precision: auto; {path} has what was measured)")
     return found
 
 
-def _steady(choices: Sequence[Precisions], probes: Sequence[Candidate], scores: Scores) -> Precisions:
-    """Return the first of ``choices`` that moves no score of the probes by much; float32, with what moved, where none does."""
-    exact = [_scored(probe, Precisions(), scores) for probe in probes]
+def _steady(choices: Sequence[Precisions], probes: Sequence[Candidate], scores: Scores, now: Callable[[], float]) -> Precisions:
+    """Return the first of ``choices`` that is quicker and moves no score of the probes by much; float32, with what was measured, where none
+    does."""
+    _scored(probes[0], Precisions(), scores, now)  # what is made at first use is nobody's time
+    exact = [_scored(probe, Precisions(), scores, now) for probe in probes]
     # A subnet that cannot be judged at all, because it makes NaN, tells nothing of precisions.
-    known = [(probe, before) for probe, before in zip(probes, exact, strict=True) if before is not None]
+    known = [(probe, before, seconds) for probe, (before, seconds) in zip(probes, exact, strict=True) if before is not None]
     moved: dict[str, Any] = {}
     for choice in choices if known else ():
-        pairs = [(before, _scored(probe, choice, scores)) for probe, before in known]
-        moved[str(choice)] = [after and {name: [before[name], after[name]] for name in before} for before, after in pairs]
-        if all(after is not None and all(_same(name, before[name], after[name]) for name in before) for before, after in pairs):
+        took = 0.0
+        pairs = []
+        for probe, before, _ in known:
+            after, seconds = _scored(probe, choice, scores, now)
+            pairs.append((before, after))
+            took += seconds
+        whole = sum(seconds for _, _, seconds in known)
+        moved[str(choice)] = {
+            "scores": [after and {name: [before[name], after[name]] for name in before} for before, after in pairs],
+            "seconds": [round(whole, 3), round(took, 3)],
+        }
+        same = all(after is not None and all(_same(name, before[name], after[name]) for name in before) for before, after in pairs)
+        if same and took < whole:
             return Precisions(choice.generator, choice.judge, moved)
     return Precisions(moved=moved)
 
 
-def _scored(probe: Candidate, precisions: Precisions, scores: Scores) -> dict[str, float] | None:
-    """Return a probe's scores, or None for what would be a failed evaluation: pictures of NaN, an operator without bfloat16."""
+def _scored(probe: Candidate, precisions: Precisions, scores: Scores, now: Callable[[], float]) -> tuple[dict[str, float] | None, float]:
+    """Return a probe's scores and the seconds that they took; no scores for what would be a failed evaluation: pictures of NaN, an operator
+    without bfloat16."""
+    start = now()
     try:
-        return scores(probe, precisions)
+        return scores(probe, precisions), now() - start
     except (AutogcError, RuntimeError, ArithmeticError):
-        return None
+        return None, now() - start
 
 
 def _same(name: str, before: float, after: float) -> bool:

@@ -14,6 +14,7 @@ from scipy.stats import kendalltau
 from autogc.cost.latency.features import CHUNK, FEATURES, FeatureTable, Owners, merged, summed, tables_of
 from autogc.cost.latency.program import kept_channels
 from autogc.cost.latency.table import LayerTimes, Setting
+from autogc.cost.least import minimize
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.supernet import Supernet
 
@@ -107,6 +108,19 @@ class LatencyPredictor:
                 part = part + self._owners.features(owner, rows, self._times) @ self.fit.vector
             found[start : start + CHUNK] = part + self.fit.constant_ms
         return found
+
+    def least(self) -> tuple[float, np.ndarray] | None:
+        """Return the fewest milliseconds of the whole space and the row (decisions,) that takes them, to a nanosecond.
+
+        None where an owner has too many combinations for a table.
+        """
+        tables, large = self._tables
+        if large:
+            return None
+        factors = [(table.decisions, np.rint(table.values[..., 0] * 1e6).astype(np.int64)) for table in tables]
+        _, chosen = minimize(factors, self._owners.controls.sizes)
+        row = np.array(chosen)
+        return float(self.predict(row[None])[0]), row
 
     def of(self, supernet: Supernet, candidate: Candidate) -> float:
         """Return the milliseconds of any candidate, one that is not of the space included (the full generator)."""

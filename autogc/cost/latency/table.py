@@ -125,7 +125,6 @@ class LayerTimes:
     def __init__(self, table: LatencyTable) -> None:
         self._table = table
         self._known: dict[tuple[str, tuple[int, ...]], float] = {}
-        self.interpolated = 0
 
     @cached_property
     def _points(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -155,7 +154,6 @@ class LayerTimes:
         samples = measured.get(_text(numbers))
         if samples:
             return float(median(samples))
-        self.interpolated += 1
         logs, rates = self._points[template]
         distances = np.abs(logs - np.log(np.array(numbers, dtype=np.float64).clip(min=1))).sum(axis=1)
         near = np.argsort(distances, kind="stable")[:NEIGHBOURS]
