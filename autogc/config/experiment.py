@@ -135,10 +135,16 @@ class SearchConfig(Section):
     gpus_per_trial: Annotated[float, Field(ge=0)] = 0
     # Images of the validation split that score a candidate; all of them when absent.
     images: Positive | None = None
-    batch_size: Positive = 16
+    # Of them made and judged at once; auto: the largest batch that saves time, found once at the start of the search.
+    batch_size: Positive | Literal["auto"] = 16
     # What candidates' pictures are made and judged in. auto: bfloat16 where the device is quicker in it, for the generator and the networks
     # that judge, or for these alone, if no objective of the largest and the smallest subnet moves by as much as search/precision.py says.
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
+
+    @property
+    def known_batch_size(self) -> int:
+        """The batch size as far as it is known before the search: 16 for ``auto``."""
+        return 16 if self.batch_size == "auto" else self.batch_size
 
     @model_validator(mode="after")
     def _known(self) -> SearchConfig:

@@ -21,12 +21,12 @@ def calibration_batches(experiment: Experiment, data: Dataset, supernet: Superne
     supernet that keeps no running statistics.
 
     They are the first that training draws: from all over the split, cropped where it is cropped, a function of the experiment's seed.
-    Batches have at most ``search.batch_size`` inputs, all of them equally many: with a batch norm over a last one of a single input, a
-    layer could see one value a channel.
+    Batches have at most ``search.batch_size`` inputs (16 for ``auto``), all of them equally many: with a batch norm over a last one of a
+    single input, a layer could see one value a channel.
     """
     if not supernet.has_statistics:
         return ()
     count = min(experiment.supernet.calibration_images, len(data.train))
-    batches = ceil(count / experiment.search.batch_size)
+    batches = ceil(count / experiment.search.known_batch_size)
     drawn = training_batches(data.train, ceil(count / batches), experiment.seed)
     return tuple(batch.input for batch in islice(drawn, batches))

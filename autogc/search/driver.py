@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from autogc.config.experiment import SCORES, Experiment, SearchConfig
 from autogc.cost import CostModel, TimedCostModel
 from autogc.errors import ConfigError
 from autogc.progress import Progress, Silent
+from autogc.search.batches import fitting
 from autogc.search.calibration import calibration_batches
 from autogc.search.evaluator import CandidateEvaluator, Evaluator
 from autogc.search.feasibility import check_feasible
@@ -74,7 +76,7 @@ def run_search(
             metrics=metrics,
             seed=experiment.seed,
             images=search.images,
-            batch_size=search.batch_size,
+            batch_size=search.known_batch_size,
             calibration=calibration_batches(experiment, data, supernet),
             latency=predicted,
             device="cuda" if search.gpus_per_trial else "cpu",
@@ -88,6 +90,17 @@ def run_search(
             scores=lambda candidate, precisions: evaluator.judged(candidate, precisions).scores,
             directory=Path(directory),
             progress=progress or Silent(),
+        )
+
+        def seconds(batch_size: int) -> float:
+            evaluator.batch_size = batch_size
+            start = time.perf_counter()
+            evaluator.judged(space.candidate(space.largest()), evaluator.precisions)
+            return time.perf_counter() - start
+
+        images = min(search.images or len(data.validation), len(data.validation))
+        evaluator.batch_size = fitting(
+            search.batch_size, images=images, seconds=seconds, directory=Path(directory), progress=progress or Silent()
         )
         judge.to(here)  # where the other stages use it
         return evaluator

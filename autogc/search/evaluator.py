@@ -103,7 +103,8 @@ class CandidateEvaluator:
 
     The same candidate gives the same scores whatever was evaluated before it and wherever: the subnet is a plain module of its own,
     random numbers are seeded from its hash, and ``threads`` is fixed. Its running statistics, where it keeps any, are taken over
-    ``calibration`` (batches of inputs), never from the candidate before. ``precisions`` are what it is computed and judged in.
+    ``calibration`` (batches of inputs), never from the candidate before. ``precisions`` and ``batch_size`` are what it is
+    computed and judged in.
     ``latency`` is how a candidate's latency was predicted, JSON-ready, for its provenance, where it is an objective or a constraint:
     nothing is timed here.
     """
@@ -129,7 +130,7 @@ class CandidateEvaluator:
         self._metrics = metrics
         self._seed = seed
         self._images = images
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._calibration = tuple(calibration)
         self._latency = latency
         self.device = torch.device(device)
@@ -161,7 +162,7 @@ class CandidateEvaluator:
                 self._split,
                 metrics=self._metrics,
                 images=self._images,
-                batch_size=self._batch_size,
+                batch_size=self.batch_size,
                 precision=precisions.judge,
             )
 
@@ -169,6 +170,7 @@ class CandidateEvaluator:
         judged = self.judged(candidate, self.precisions)
         provenance = self._judge.provenance(self._split, images=self._images)
         provenance["precision"] = str(self.precisions)
+        provenance["batch_size"] = self.batch_size
         if judged.intervals:
             provenance["intervals"] = judged.intervals
         if self._latency is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from autogc.config.experiment import SearchConfig
 from autogc.data import DATASETS, Dataset, training_batches
 from autogc.search import calibration_batches
 
@@ -18,7 +19,7 @@ def data() -> Dataset:
 
 
 def settings(*, images: int, batch_size: int, seed: int = 0) -> Any:
-    return SimpleNamespace(seed=seed, supernet=SimpleNamespace(calibration_images=images), search=SimpleNamespace(batch_size=batch_size))
+    return SimpleNamespace(seed=seed, supernet=SimpleNamespace(calibration_images=images), search=SearchConfig(batch_size=batch_size))
 
 
 KEEPING: Any = SimpleNamespace(has_statistics=True)

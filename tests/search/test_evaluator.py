@@ -35,7 +35,12 @@ def test_a_b_a_gives_the_same_a_and_what_is_scored_is_the_extracted_subnet(super
     assert first.scores["fid"] == pytest.approx(float(image.double().std()) * 100)
     assert first.seed == again.seed != other.seed
     assert first.seed != make(supernet, seed=1).seed_of(a)
-    assert first.provenance == {"network": "fake", "images": None, "precision": "generator float32, networks that judge float32"}
+    assert first.provenance == {
+        "network": "fake",
+        "images": None,
+        "precision": "generator float32, networks that judge float32",
+        "batch_size": 16,
+    }
 
 
 def test_it_survives_pickling_and_scores_alike(supernet: Supernet, space: Space) -> None:

@@ -137,10 +137,11 @@ def test_the_judge_is_left_where_the_other_stages_use_it(
     supernet: Supernet, small_space: Space, small_costs: CostModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver, "search_with", lambda make_evaluator, **given: make_evaluator())
-    experiment: Any = SimpleNamespace(name="test", seed=0, search=SearchConfig(precision="auto"), scores=None)
+    experiment: Any = SimpleNamespace(name="test", seed=0, search=SearchConfig(precision="auto", batch_size="auto"), scores=None)
     judge: Any = FakeJudge("cuda")
     data: Any = SimpleNamespace(validation=FakeSplit())
     evaluator: Any = driver.run_search(
         experiment, supernet=supernet, space=small_space, costs=small_costs, judge=judge, data=data, directory=tmp_path
     )
     assert evaluator.precisions.moved and judge.device.type == "cuda"
+    assert evaluator.batch_size == read_json(tmp_path / "batch_size.json")["batch_size"]

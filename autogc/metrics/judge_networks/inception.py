@@ -106,10 +106,10 @@ class FidInception(JudgeNetwork):
     def features(self, images: Tensor) -> Tensor:
         """Return the means over the picture of the stage's maps; nothing behind that stage is computed."""
         maps = next(maps for channels, maps in self.net.maps(self.preprocess(images)) if channels == self.channels)
-        return maps.mean((2, 3))
+        return maps.float().mean((2, 3))
 
     def features_and_probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        means = {channels: maps.mean((2, 3)) for channels, maps in self.net.maps(self.preprocess(images))}
+        means = {channels: maps.float().mean((2, 3)) for channels, maps in self.net.maps(self.preprocess(images))}
         return means[self.channels], self.net.logits(means[2048]).softmax(1)
 
 
