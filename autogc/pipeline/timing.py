@@ -44,7 +44,8 @@ def in_row(latency: Latency) -> dict[str, float | None]:
 
 def latency_notes(run: Run, rows: Iterable[SubnetRow]) -> list[str]:
     """Return the sentences on latency that belong under a table of ``rows``."""
-    said = [f"Latency: {protocol_of(run.experiment.scores.latency)}."]
+    machines = sorted({f"{one.device} ({one.threads} threads)" for one in measured_latencies(run.directory).values()})
+    said = [f"Latency: {protocol_of(run.experiment.scores.latency)}{', on ' if machines else ''}{' and '.join(machines)}."]
     beside = [f"{row.name} ({row.latency_busy:.0%} of the machine in use)" for row in rows if row.latency_busy is not None]
     if beside:
         said.append(f"Latencies measured beside other work, so likely too high: {', '.join(beside)}.")
