@@ -29,6 +29,8 @@ class JudgeNetwork(nn.Module):
     protocol: int = 1
     # Whether it is pytorch-fid's own network and resizing, which that project's statistics are of.
     pytorch_fid: bool = False
+    # How many features it gives, where that is known before it has weights.
+    channels: int | None = None
 
     def features(self, images: Tensor) -> Tensor:
         """Return features (N, D), float32."""

@@ -78,10 +78,25 @@ class Statistics:
             return f"{self.name} was made by another feature network: {self.made['network']}; here it is {network.label}"
         elif self.made["preprocessing"] != network.preprocessing:
             return f"{self.name} was made with the resizing {self.made['preprocessing']!r}, here it is {network.preprocessing!r}"
-        features = _features_of(network, data)
-        if len(self.mean) != features:
-            return f"{self.name} has {len(self.mean)} features, and the feature network gives {features}"
-        return None
+        return self._other_size(_features_of(network, data))
+
+    def problem_beforehand(self, network: JudgeNetwork) -> str | None:
+        """Return the same of a network that is not trained or not here yet, as far as it can be known, or None."""
+        if isinstance(network, Trainable):
+            return (
+                f"{self.name} can't be of this feature network, which is trained anew for each run: {network.label}; "
+                "set scores.feature_network.name=inception_fid, say"
+            )
+        if self.made and self.made["preprocessing"] != network.preprocessing:
+            return f"{self.name} was made with the resizing {self.made['preprocessing']!r}, here it is {network.preprocessing!r}"
+        if not self.made and network.preprocessing != "pytorch_fid":
+            return f"{self.name} is pytorch-fid's format, and stands for resizing: pytorch_fid; here it is {network.preprocessing!r}"
+        return None if network.channels is None else self._other_size(network.channels)
+
+    def _other_size(self, features: int) -> str | None:
+        if len(self.mean) == features:
+            return None
+        return f"{self.name} has {len(self.mean)} features, and the feature network gives {features}"
 
 
 def load(path: str | Path) -> Statistics:
@@ -122,8 +137,15 @@ def given(scores: ScoresConfig, networks: Networks, data: Dataset, *, trained: b
         except ConfigError as error:
             problems += error.problems
             continue
-        problem = loaded[path].problem(network, data) if known else None
+        problem = loaded[path].problem(network, data) if known else loaded[path].problem_beforehand(network)
         problems += [] if problem is None else [f"{KEY}: {problem}"]
+    for split, path in scores.reference.items():
+        made = loaded[path].made if path in loaded else {}
+        if made and made.get("dataset_fingerprint") == data.fingerprint and made["split"] != split:
+            problems.append(
+                f"{KEY}: {path} is of this dataset's {made['split']} split, and it was given to the {split} split: "
+                f"write reference: {{{made['split']}: {path}}}"
+            )
     if problems:
         raise ConfigError(problems)
     return {split: loaded[path] for split, path in scores.reference.items()}

@@ -169,11 +169,13 @@ def check_constraints(experiment: Experiment, *, supernet: Supernet, space: Spac
     if limit is None or "latency_ms" not in costs.unknown:
         return
     quick = experiment.scores.latency.model_copy(update={"warmup": 5, "runs": 20})
-    fastest = min(
-        measure_latency(supernet.extract(space.candidate(genotype)), example, quick).median_ms
+    measured = [
+        measure_latency(supernet.extract(space.candidate(genotype)), example, quick)
         for genotype in (space.smallest(), costs.least_genotype("macs"))
-    )
-    if fastest > limit:
+    ]
+    fastest = min(one.median_ms for one in measured)
+    # Beside other work these times are likely too high: the search's own predictor decides then.
+    if fastest > limit and all(one.beside is None for one in measured):
         raise InfeasibleError(
             f"latency_ms at most {limit:g} can't be met: the smallest subnets of this space take {fastest:.3g} ms "
             f"on {quick.device} here; raise the limit, or give space.dimensions smaller values"

@@ -79,11 +79,15 @@ def device_problems(tree: Tree) -> Iterator[str]:
             continue
         try:
             found = latency_device(name)
-            backend = _at(tree, "scores.latency.backend")
-            if key == "scores.latency.device" and backend in BACKENDS:
-                backend_of(str(backend), found)
         except ConfigError as error:
             yield from (f"{key}: {problem}" for problem in error.problems)
+            continue
+        backend = _at(tree, "scores.latency.backend")
+        if key == "scores.latency.device" and backend in BACKENDS:
+            try:
+                backend_of(str(backend), found)
+            except ConfigError as error:
+                yield from (f"scores.latency.backend: {problem}" for problem in error.problems)
 
 
 def deepspeed_problems(tree: Tree) -> Iterator[str]:

@@ -61,6 +61,7 @@ class Run:
         directory.mkdir(parents=True, exist_ok=True)
         lock = DirectoryLock(directory)
         try:
+            check_directory(directory, experiment)  # once more: somebody else may have begun before the lock was ours
             settle(directory)
             recorded = directory / EXPERIMENT
             if not recorded.is_file() or load_experiment(recorded) != experiment:
@@ -232,13 +233,17 @@ def check_directory(directory: Path, experiment: Experiment) -> None:
     recorded = directory / EXPERIMENT
     if recorded.is_file():
         differing = diff_experiments(load_experiment(recorded), experiment, ignore=CHANGEABLE)
-        if differing:
+        if differing and _is_begun(directory):
             listed = "\n".join(f"  - {difference}" for difference in differing)
             may = ", ".join(CHANGEABLE)
             raise RunDirectoryError(
                 f"{directory} belongs to another experiment; there -> here:\n{listed}\n"
                 f"Use another --run-dir, or set these back. Only these keys may change within a run: {may}"
             )
-    elif directory.is_dir() and not all(entry.name == ".lock" or entry.match(f".{EXPERIMENT}.*.part") for entry in directory.iterdir()):
-        # The lock and a half-written experiment are what a run that was killed at once leaves.
+    elif directory.is_dir() and _is_begun(directory):
         raise RunDirectoryError(f"{directory} is not empty and has no {EXPERIMENT}, so it is no run directory; use another --run-dir")
+
+
+def _is_begun(directory: Path) -> bool:
+    """Return whether anything is there but what a run leaves that was refused or killed at once: its lock and its experiment."""
+    return not all(entry.name in (".lock", EXPERIMENT) or entry.match(f".{EXPERIMENT}.*.part") for entry in directory.iterdir())

@@ -44,6 +44,7 @@ def write_report(
     rows: Sequence[SubnetRow],
     provenance: Mapping[str, Any],
     command: str,
+    latency: Sequence[str] = (),
     grid: Path | None = None,
     teacher: Mapping[str, float] | None = None,
     reference: Mapping[str, float] | None = None,
@@ -54,7 +55,8 @@ def write_report(
 
     ``rows`` are the subnets measured on the test images, the teacher first, in the order of the grid's columns. ``teacher`` holds
     its values on the images that the search scored with, for the figures. ``provenance`` says where the scores come from
-    (``Judge.provenance``); ``reference`` is the hypervolume's, such as the tracker's, chosen from the evaluations when absent.
+    (``Judge.provenance``), ``latency`` how latencies were taken, in sentences; ``reference`` is the hypervolume's, such as the tracker's,
+    chosen from the evaluations when absent.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,7 @@ def write_report(
     if any(row.details for row in rows):
         parts_csv(rows, directory / PARTS_CSV)
     members = [row_of(evaluation) for evaluation in arrange(usable, objectives).members]
-    facts = provenance_facts(experiment, evaluations, provenance=provenance, command=command)
+    facts = provenance_facts(experiment, evaluations, provenance=provenance, command=command, latency=latency)
     files = [name for name in (FRONT_PNG, HYPERVOLUME_PNG, GRID_PNG) if (directory / name).exists()]
     write_text(directory / REPORT_MD, _markdown(experiment.name, rows=rows, members=members, facts=facts, files=files))
     write_text(directory / INDEX_HTML, _page(experiment.name, rows=rows, members=members, facts=facts, files=files))
@@ -83,7 +85,7 @@ def row_of(evaluation: Evaluation, *, name: str | None = None) -> SubnetRow:
 
 
 def provenance_facts(
-    experiment: Experiment, evaluations: Sequence[Evaluation], *, provenance: Mapping[str, Any], command: str
+    experiment: Experiment, evaluations: Sequence[Evaluation], *, provenance: Mapping[str, Any], command: str, latency: Sequence[str] = ()
 ) -> dict[str, str]:
     """Return what a reader needs to judge the numbers and to make them again, as (what, how it was) in order."""
     reasons = Counter(evaluation.reason or "no reason given" for evaluation in evaluations if evaluation.state == "failed")
@@ -95,7 +97,7 @@ def provenance_facts(
         facts["failed because"] = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
     constraints = experiment.search.constraints
     facts["constraints"] = ", ".join(f"{name} at most {most:g}" for name, most in constraints.items()) or "none"
-    facts["latency"] = protocol_of(experiment.scores.latency)
+    facts["latency"] = " ".join(latency) or protocol_of(experiment.scores.latency)
     predictions = [one.provenance["latency"] for one in evaluations if one.provenance.get("latency", {}).get("predicted")]
     if predictions:
         tau, error, held = (predictions[0][name] for name in ("tau", "median_error", "held_out"))

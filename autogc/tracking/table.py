@@ -77,7 +77,8 @@ def cell(row: SubnetRow, column: str, *, teacher: SubnetRow | None = None) -> st
         lower, upper = (shown(column, end) for end in row.intervals[column])
         return f"{text} ({lower} to {upper})"
     if column == "latency_ms" and value is not None and row.latency_spread_ms is not None:
-        text = text.replace(" ms", f" ± {row.latency_spread_ms:.2g} ms")
+        digits = ".2g" if row.latency_spread_ms < 100 else ".0f"
+        text = text.replace(" ms", f" ± {row.latency_spread_ms:{digits}} ms")
     whole = teacher.values().get(column) if teacher is not None and teacher is not row else None
     if QUANTITIES[column].is_score or not value or not whole:
         return text

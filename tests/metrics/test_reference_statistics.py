@@ -160,12 +160,33 @@ def test_statistics_of_another_network_are_refused(tmp_path, weights, taken):
         judge(tmp_path, component(others), str(tmp_path / "real.npz"))
 
 
-def test_a_network_that_is_trained_is_compared_when_it_is_there(tmp_path, weights, taken):
-    path = tmp_path / "test.safetensors"
+@pytest.mark.parametrize("ending", ["npz", "safetensors"])
+def test_a_network_that_is_trained_for_the_run_is_refused_before_it_is(tmp_path, weights, taken, ending, monkeypatch):
+    path = tmp_path / f"test.{ending}"
     statistics.write(taken, path, network=network_of(component(weights)))
     trained = Component(name="dataset_segmenter", args={"steps": 1, "batch_size": 1, "width": 4})
-    with pytest.raises(ConfigError, match="was made by another feature network"):
-        judge(tmp_path, trained, str(path))
+    monkeypatch.setattr(Networks, "fit", None)
+    with pytest.raises(ConfigError, match="can't be of this feature network, which is trained anew for each run"):
+        judge(tmp_path, trained, {"test": str(path)})
+
+
+def test_the_wrong_size_is_told_before_weights_are_downloaded(tmp_path, weights, taken, monkeypatch):
+    path = tmp_path / "test.npz"
+    statistics.write(taken, path, network=network_of(component(weights)))
+    monkeypatch.setattr(download.Published, "find", lambda self: None)
+    scores = ScoresConfig(feature_network=Component(name="inception_fid"), segmenter=None, reference={"test": str(path)})
+    absent = Networks.build(scores, DATA, seed=0)
+    with pytest.raises(ConfigError, match=r"test\.npz has 64 features, and the feature network gives 2048"):
+        statistics.given(scores, absent, DATA, trained=False)
+
+
+def test_statistics_of_one_split_do_not_stand_for_another(tmp_path, weights, taken):
+    path = tmp_path / "test.safetensors"
+    statistics.write(taken, path, network=network_of(component(weights)))
+    with pytest.raises(
+        ConfigError, match=r"is of this dataset's test split, and it was given to the validation split: write reference: \{test: "
+    ):
+        judge(tmp_path, component(weights), str(path))
 
 
 @pytest.mark.parametrize(

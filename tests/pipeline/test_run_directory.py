@@ -24,6 +24,7 @@ def test_a_run_is_created_and_opened_again(tiny: Path, tmp_path: Path) -> None:
 
 def test_another_experiment_is_refused_with_every_differing_key(tiny: Path, tmp_path: Path) -> None:
     Run.open(tmp_path / "run", load_experiment(tiny)).close()
+    (tmp_path / "run" / "teacher").mkdir()
     other = load_experiment(tiny, overrides=["teacher.steps=5", "data.args.height=64", "search.evaluations=9"])
     with pytest.raises(RunDirectoryError) as caught:
         Run.open(tmp_path / "run", other)
@@ -31,6 +32,14 @@ def test_another_experiment_is_refused_with_every_differing_key(tiny: Path, tmp_
     assert "teacher.steps: 4 -> 5" in message
     assert "data.args.height: 32 -> 64" in message
     assert "search.evaluations: 4" not in message
+
+
+def test_a_run_that_was_refused_before_anything_was_made_does_not_keep_its_directory(tiny: Path, tmp_path: Path) -> None:
+    Run.open(tmp_path / "run", load_experiment(tiny)).close()
+    other = load_experiment(tiny, overrides=["teacher.steps=5"])
+    Run.open(tmp_path / "run", other).close()
+    with Run.reopen(tmp_path / "run") as run:
+        assert run.experiment == other
 
 
 def test_what_may_change_is_taken_over(tiny: Path, tmp_path: Path) -> None:

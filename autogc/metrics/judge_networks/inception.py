@@ -40,6 +40,7 @@ class FidInception(JudgeNetwork):
     """
 
     classifies = True
+    channels: int
 
     def __init__(self, *, features: int = 2048, resizing: str = "pytorch_fid") -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from autogc.pipeline.report import REPORT, Report
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.score import generating, measured, measured_package, notes
 from autogc.pipeline.stage import Stage
+from autogc.pipeline.timing import latency_notes
 from autogc.search import front
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
@@ -59,6 +60,7 @@ def _report(run: Run) -> None:
         rows=(teacher, before, after, *baselines, *rows),
         provenance=run.judge.provenance(run.data.test, None),
         command=f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory}",
+        latency=latency_notes(run, (teacher, before, after, *baselines, *rows)),
         grid=grid,
         teacher=teacher_on_validation(run).values(),
         reference=run.tracker.reference,
