@@ -93,6 +93,7 @@ def test_a_plan_writes_nothing_and_says_what_would_be_done(tiny: Path, tmp_path:
 
 def test_a_plan_of_a_run_of_another_experiment_is_refused(tiny: Path, tmp_path: Path) -> None:
     Run.open(tmp_path / "run", load_experiment(tiny)).close()
+    (tmp_path / "run" / "teacher").mkdir()
     with pytest.raises(AutogcError, match="seed: 0 -> 1"):
         make_plan(tmp_path / "run", load_experiment(tiny, overrides=["seed=1"]))
 
