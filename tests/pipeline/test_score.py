@@ -21,7 +21,8 @@ def test_of_few_test_pictures_those_scores_are_shown_that_they_suffice_for(tmp_p
     latency = LatencyConfig(warmup=0, runs=1, threads=1, patience_s=0)
     scores = ScoresConfig(feature_network=network, segmenter=network, latency=latency)
     judge = Judge.prepare(scores, data, tmp_path / "judge", seed=0)
-    run: Any = SimpleNamespace(data=data, judge=judge, device=torch.device("cpu"), experiment=SimpleNamespace(scores=scores))
+    experiment = SimpleNamespace(scores=scores)
+    run: Any = SimpleNamespace(data=data, directory=tmp_path, judge=judge, device=torch.device("cpu"), experiment=experiment)
     row = measure(run, "subnet", nn.Conv2d(data.input_shape[0], 3, 1), costs={})
     assert set(row.scores) == set(judge.metrics) - {"precision", "recall"}
     said = notes(run, split="test", rows=[row])
