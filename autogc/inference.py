@@ -27,8 +27,8 @@ PREFERS_CONTIGUOUS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, n
 def keeping_memory() -> Iterator[None]:
     """Let the C library keep the memory of freed tensors for the next ones while the block runs.
 
-    Otherwise every map of more than 32 MiB comes as fresh pages from the kernel, which clears them, in every forward pass: of the time of a
-    batch of 16 pictures of 256 x 256 that was more than half. Nothing happens where the C library is not glibc. May be nested.
+    Otherwise every map of more than 32 MiB comes as fresh pages from the kernel, which clears them, in every forward pass. Nothing happens
+    where the C library is not glibc. May be nested.
     """
     mallopt = _mallopt()
     if mallopt is None or _depth[0]:
