@@ -17,6 +17,7 @@ from autogc.device_lock import working
 from autogc.errors import DivergenceError
 from autogc.inference import keeping_memory
 from autogc.progress import Progress
+from autogc.training.average import WeightAverage
 from autogc.training.checkpoint import Checkpoint, Checkpoints
 from autogc.training.history import History
 from autogc.training.randomness import derived_seed, seeded
@@ -57,6 +58,9 @@ class Loop:
         What a step draws depends on the seed, the stage, the step and the rank alone: resuming changes nothing in the result.
         ``watchers`` look on (``autogc.training.watchers``). Raises DivergenceError when a loss or a weight is not finite.
         """
+        if self.config.average is not None:
+            trainer.average = WeightAverage(self.config.average)
+            watchers = (trainer.average, *watchers)
         history = History(every=self.config.log_every)
         first, spent = self._resume(trainer, history, worker, progress, watchers)
         began = time.monotonic() - spent

@@ -167,7 +167,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         teacher=FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
-    weights, discriminator = trainer.generator.tensors(), trainer.discriminator.tensors()
+    weights, discriminator = trainer.weights(), trainer.discriminator.tensors()
     if worker.leads:
         with replacing(directory / ORIGIN) as beside:
             shutil.copyfile(teacher_directory / GENERATOR, beside)

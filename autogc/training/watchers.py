@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Watcher(Protocol):
     """Called by the loop on every worker when 0, ``every``, 2 ``every``, ... steps are done, and after the last step.
 
-    Those of a loop are called in their order, before a checkpoint of the same step is written. What a watcher remembers from one call to the
-    next belongs in its ``state``: a killed training goes on from a checkpoint, and must end as if it had not been killed.
+    Those of a loop are called in their order, before a checkpoint of the same step is written. What a watcher remembers from one call to
+    the next belongs in its ``state``: a killed training goes on from a checkpoint, and must end as if it had not been killed.
     """
 
     @property
@@ -29,7 +29,8 @@ class Watcher(Protocol):
     def __call__(self, trainer: GanTrainer, step: int) -> Mapping[str, float]:
         """Look at ``trainer`` after ``step`` steps; return figures to show and to track, perhaps none. May be collective.
 
-        It leaves weights, training mode and random numbers as it finds them. An error that it raises ends the training.
+        ``trainer.weights()`` are the weights that the stage would write now. It leaves weights, training mode and random numbers
+        as it finds them. An error that it raises ends the training.
         """
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
