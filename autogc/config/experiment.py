@@ -24,10 +24,12 @@ class Component(Section):
 
 
 class Optimization(Section):
-    """How long and how fast one stage trains. Adam, constant rate for the first ``constant_fraction`` of the steps, then linear to zero."""
+    """How long and how fast one stage trains. Constant rate for the first ``constant_fraction`` of the steps, then linear to zero."""
 
     steps: Positive
     batch_size: Positive = 4
+    # The generator's; discriminators are trained by Adam. Muon (training/muon.py) takes fewer steps where imitation is the aim.
+    optimizer: Literal["adam", "muon"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     # The discriminator's, where it is another (GauGAN).
     discriminator_learning_rate: Annotated[float, Field(gt=0)] | None = None

@@ -22,7 +22,7 @@ def complete(config: Optimization, *, workers: int) -> dict[str, Any]:
     Raises ConfigError, naming every problem, for what this training cannot do.
     """
     found = copy.deepcopy(config.deepspeed)
-    problems = _problems(found)
+    problems = _problems(found) + (_muon_problems(found) if config.optimizer == "muon" else [])
     accumulation = found.setdefault("gradient_accumulation_steps", 1)
     if not problems and config.batch_size % (workers * accumulation):
         problems.append(
@@ -40,7 +40,8 @@ def complete(config: Optimization, *, workers: int) -> dict[str, Any]:
             )
     if problems:
         raise ConfigError(problems)
-    _fill_optimizer(found, config)
+    if config.optimizer == "adam":
+        _fill_optimizer(found, config)
     zero = found.setdefault("zero_optimization", {})
     # DeepSpeed's bf16 keeps float32 master weights that can be read back by name from stage 1 on; on one process stage 1 is stage 0.
     zero.setdefault("stage", 1 if _enabled(found, "bf16") else 0)
@@ -77,6 +78,18 @@ def _problems(found: dict[str, Any]) -> list[str]:
     if _enabled(found, "fp16"):
         problems.append(
             "deepspeed.fp16 is not supported: its loss scaling skips steps, and GAN losses overflow it; use bf16, or torch_autocast"
+        )
+    return problems
+
+
+def _muon_problems(found: dict[str, Any]) -> list[str]:
+    problems = []
+    if "optimizer" in found:
+        problems.append("deepspeed.optimizer and optimizer: muon exclude each other: leave one of them out")
+    if _enabled(found, "bf16") or _section(found, "zero_optimization").get("stage", 0) != 0:
+        problems.append(
+            "optimizer: muon needs whole weight matrices, which ZeRO 1 and 2 (and bf16, which is built on them) take apart: "
+            "use zero_optimization.stage 0, with torch_autocast for bfloat16, or optimizer: adam"
         )
     return problems
 

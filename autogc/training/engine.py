@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from autogc.config.experiment import Optimization
 from autogc.errors import ConfigError
 from autogc.training.deepspeed_config import complete
+from autogc.training.muon import Muon
 from autogc.training.optimizer_state import OptimizerState
 from autogc.training.schedule import rate_factor
 
@@ -34,12 +35,15 @@ class Engine:
         if learning_rate is not None:
             config = config.model_copy(update={"learning_rate": learning_rate})
         settings = complete(config, workers=dist.get_world_size())
+        trained = [parameter for parameter in module.to(device).parameters() if parameter.requires_grad]
+        muon = Muon(trained, lr=config.learning_rate) if config.optimizer == "muon" else None
         with _quiet():
             import deepspeed
 
             self._engine, optimizer, _, self._scheduler = deepspeed.initialize(
-                model=module.to(device).train(),
-                model_parameters=[parameter for parameter in module.parameters() if parameter.requires_grad],
+                model=module.train(),
+                optimizer=muon,
+                model_parameters=trained,
                 config=settings,
                 dist_init_required=False,
             )

@@ -59,6 +59,8 @@ class OptimizerState:
         for kind in kinds:
             for name, parameter in self._trained():
                 held: Any = parameter
+                if not self._partitioned and kind not in self._inner.state[parameter]:
+                    continue  # Muon keeps one average of a matrix and two of a vector.
                 whole = held.get_full_hp_param(kind) if self._partitioned else self._inner.state[parameter][kind]
                 tensors[f"{kind}/{name}"] = _portable(whole)
         return tensors, scalars
@@ -91,6 +93,9 @@ class OptimizerState:
         self.write_masters(weights)
         for name, parameter in self._trained():
             for kind in kinds:
+                if f"{kind}/{name}" not in tensors:
+                    del self._inner.state[parameter][kind]
+                    continue
                 value = tensors[f"{kind}/{name}"].to(parameter.device)
                 if self._partitioned:
                     parameter.set_full_hp_param(value, kind)  # type: ignore[attr-defined]

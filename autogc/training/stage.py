@@ -30,8 +30,8 @@ RESULT = "result.json"
 HISTORY = "history.json"
 # What of a stage's configuration changes how it runs but not what comes out.
 WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images")
-# Keys that came later: where they are null a training is the one that it was before they came.
-ABSENT_IF_NULL = ("average", "validate_every")
+# Keys that came later, with the value at which a training is the one that it was before they came.
+LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher"}
 
 
 def build_data(experiment: Experiment) -> Dataset:
@@ -78,7 +78,7 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
     settings = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     return sha256_json(
         {
-            "config": {name: value for name, value in settings.items() if value is not None or name not in ABSENT_IF_NULL},
+            "config": {name: value for name, value in settings.items() if name not in LATER or value != LATER[name]},
             "data": data.fingerprint,
             "inputs": inputs,
         }

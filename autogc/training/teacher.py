@@ -123,7 +123,12 @@ def engines(generator: GeneratorSide, critics: CriticSide, config: Optimization,
     """Return the two engines of a stage, the discriminator's with its own rate where the configuration has one."""
     return (
         Engine(generator, config, device=worker.device),
-        Engine(critics, config, device=worker.device, learning_rate=config.discriminator_learning_rate),
+        Engine(
+            critics,
+            config.model_copy(update={"optimizer": "adam"}),
+            device=worker.device,
+            learning_rate=config.discriminator_learning_rate,
+        ),
     )
 
 

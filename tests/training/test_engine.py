@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autogc.config.experiment import Optimization
+from autogc.errors import ConfigError
 from autogc.training.engine import Engine
 from autogc.training.schedule import rate_factor
 
@@ -153,3 +154,23 @@ def test_nothing_reaches_standard_output(capfd: pytest.CaptureFixture[str]) -> N
     with engine(build()) as made:
         train(made, range(STEPS))
     assert capfd.readouterr().out == ""
+
+
+def test_muon_resumes_to_the_bit() -> None:
+    settings = config().model_copy(update={"optimizer": "muon"})
+    whole, first, second = (Engine(build(), settings, device=CPU) for _ in range(3))
+    train(whole, range(STEPS))
+    train(first, range(2))
+    tensors, data = first.state()
+    second.load_state(tensors, data)
+    train(second, range(2, STEPS))
+    for (name, one), other in zip(whole.tensors().items(), second.tensors().values(), strict=True):
+        assert torch.equal(one, other), name
+    for made in (whole, first, second):
+        made.close()
+
+
+@pytest.mark.parametrize("deepspeed", [{"zero_optimization": {"stage": 1}}, {"bf16": {"enabled": True}}, {"optimizer": {"type": "Adam"}}])
+def test_muon_refuses_what_takes_matrices_apart(deepspeed: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="muon"):
+        Engine(build(), config(**deepspeed).model_copy(update={"optimizer": "muon"}), device=CPU)
