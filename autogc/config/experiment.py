@@ -97,7 +97,12 @@ class TeacherConfig(Optimization):
 
 
 class SupernetConfig(Optimization):
-    sampling: Literal["random", "sandwich"] = "random"
+    # Which subnets are trained at a step (training/sampling.py): one; the largest, the smallest and one; or, of those that
+    # search.constraints allow, the most expensive, the cheapest, and ``subnets`` more at evenly spread costs.
+    sampling: Literal["random", "sandwich", "budget"] = "random"
+    subnets: Positive = 1
+    # The weights that training begins with (supernet/start.py): the teacher's, or new ones near the identity.
+    start: Literal["teacher", "identity"] = "teacher"
     # Qualified-name patterns (fnmatch) of convolutions that also get a separable operator.
     decompose: tuple[str, ...] = ()
     # How channels are ordered before training, most important first.

@@ -16,7 +16,7 @@ RMS = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024) for weights that are matrices, Adam for the rest.
+    """Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024) for matrices of weights, Adam for the rest.
 
     A convolution's weight (O, I, kh, kw) is the matrix O x (I kh kw). Biases, scales, and the kernels of depthwise convolutions, whose rows
     have nothing to do with each other, are Adam's. An update of a matrix has the root mean square ``0.2 learning rate`` whatever its shape

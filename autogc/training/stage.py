@@ -31,7 +31,7 @@ HISTORY = "history.json"
 # What of a stage's configuration changes how it runs but not what comes out.
 WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images")
 # Keys that came later, with the value at which a training is the one that it was before they came.
-LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher"}
+LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher", "subnets": 1}
 
 
 def build_data(experiment: Experiment) -> Dataset:

@@ -19,12 +19,13 @@ from autogc.progress import Progress, Silent
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.groups import Discovery
 from autogc.supernet.space import Space
+from autogc.supernet.start import start_weights
 from autogc.supernet.supernet import Supernet
 from autogc.training.features import FeatureAdapters, feature_channels, run_with_features
 from autogc.training.launch import launch
 from autogc.training.loop import Loop
 from autogc.training.randomness import seeded
-from autogc.training.sampling import CandidateSampling
+from autogc.training.sampling import limits_of, sampling_of
 from autogc.training.stage import (
     DISCRIMINATOR,
     GENERATOR,
@@ -151,11 +152,14 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         data,
         space=experiment.space.model_dump(mode="json"),
         teacher=[sha256_file(teacher_directory / name) for name in (GENERATOR, DISCRIMINATOR)],
+        **({"limits": limits} if (limits := limits_of(experiment)) else {}),
     )
     loop = Loop("supernet", config, data.train, experiment.seed, directory, own)
     if worker.agree(int(worker.leads and is_done(directory, own, progress))):
         return
     supernet = _convert(experiment, data, teacher)
+    with seeded(experiment.seed, "start"):
+        start_weights(supernet, config.start)
     space = Space.build(experiment.space, supernet)
     objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
     student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
@@ -163,7 +167,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     trainer = GanTrainer(
         *engines(student, critics, config, worker=worker),
         objective=objective,
-        choose=CandidateSampling(space, config.sampling, seed=experiment.seed),
+        choose=sampling_of(experiment, supernet, space),
         teacher=FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
