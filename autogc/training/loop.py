@@ -90,20 +90,20 @@ class Loop:
             return 0, 0.0
         found = found or self.checkpoints.at(step)
         trainer.generator.load_state(found.parts["generator"], found.data["generator"])
-        trainer.discriminator.load_state(found.parts["discriminator"], found.data["discriminator"])
+        if trainer.discriminator is not None:
+            trainer.discriminator.load_state(found.parts["discriminator"], found.data["discriminator"])
         history.restore(found.data["history"])
         progress.note(f"{self.name}: continuing from step {step}")
         return step, found.data["seconds"]
 
     def _save(self, trainer: GanTrainer, history: History, worker: Worker, *, step: int, seconds: float) -> None:
-        generator, generator_data = trainer.generator.state()
-        discriminator, discriminator_data = trainer.discriminator.state()
-        parts = {"generator": generator, "discriminator": discriminator}
+        states = {name: engine.state() for name, engine in trainer.engines.items()}
+        parts = {name: tensors for name, (tensors, _) in states.items()}
         for part, tensors in parts.items():
             for name, tensor in tensors.items():
                 if not bool(tensor.isfinite().all()):
                     raise self._divergence(f"{part} {name} is not finite", step)
-        data = {"generator": generator_data, "discriminator": discriminator_data, "history": history.to_json(), "seconds": seconds}
+        data = {name: data for name, (_, data) in states.items()} | {"history": history.to_json(), "seconds": seconds}
         if worker.leads:
             self.checkpoints.write(Checkpoint(step=step, parts=parts, data=data))
 
@@ -113,7 +113,7 @@ class Loop:
             raise self._divergence(", ".join(bad), step)
 
     def _check_weights(self, trainer: GanTrainer, *, step: int) -> None:
-        for part, engine in (("generator", trainer.generator), ("discriminator", trainer.discriminator)):
+        for part, engine in trainer.engines.items():
             for name, parameter in engine.module.named_parameters():
                 if not bool(torch.isfinite(parameter).all()):
                     raise self._divergence(f"{part} {name} is not finite", step)
