@@ -89,6 +89,12 @@ class TeacherConfig(Optimization):
     checkpoint: str | None = None
     discriminator_checkpoint: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _untrained(cls, tree: Any) -> Any:
+        """A checkpoint takes no steps; where none are said, 1 stands for that."""
+        return {"steps": 1, **tree} if isinstance(tree, dict) and tree.get("checkpoint") is not None else tree
+
     @model_validator(mode="after")
     def _together(self) -> TeacherConfig:
         if self.discriminator_checkpoint is not None and self.checkpoint is None:
@@ -257,6 +263,10 @@ class TrackingConfig(Section):
         return uri
 
 
+IMITATION_LOSSES: dict[str, Any] = {"adversarial_weight": 0.0, "reconstruction_weight": 1.0}
+IMITATION_OPTIMIZATION: dict[str, Any] = {"betas": (0.9, 0.999)}
+
+
 class Experiment(Section):
     """An experiment file, whole."""
 
@@ -279,3 +289,26 @@ class Experiment(Section):
     export: ExportConfig = ExportConfig()
     finetune: Optimization
     tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imitation_defaults(cls, tree: Any) -> Any:
+        """What imitation does where the file says nothing: L1 and Adam's usual betas, no discriminator."""
+        if not isinstance(tree, dict) or tree.get("task") != "imitation":
+            return tree
+        tree = {**tree, "losses": _with_defaults(tree.get("losses", {}), IMITATION_LOSSES)}
+        for stage in ("teacher", "supernet", "finetune"):
+            tree[stage] = _with_defaults(tree.get(stage), IMITATION_OPTIMIZATION)
+        return tree
+
+    @model_validator(mode="after")
+    def _imitated(self) -> Experiment:
+        if self.task == "imitation" and self.teacher.checkpoint is None:
+            raise ValueError("task imitation needs teacher.checkpoint, the weights of the generator that is to be imitated")
+        return self
+
+
+def _with_defaults(given: Any, usual: dict[str, Any]) -> Any:
+    if isinstance(given, Section):
+        given = given.model_dump(exclude_unset=True)
+    return {**usual, **given} if isinstance(given, dict) else given

@@ -17,8 +17,9 @@ from autogc.errors import DataError
 from autogc.progress import Progress, Silent
 
 # paired: the target is what the input should become. unpaired: pictures of two domains that know nothing of each other.
+# inputs: what a generator is given, alone; its outputs are to be imitated.
 # unconditional: noise and pictures. domains: pictures with the domains that they belong to, each to become a picture of other domains.
-Kind = Literal["paired", "unpaired", "unconditional", "domains"]
+Kind = Literal["paired", "unpaired", "unconditional", "domains", "inputs"]
 
 
 class Split:

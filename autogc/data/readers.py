@@ -160,3 +160,22 @@ class LargePicture:
     @property
     def fixed(self) -> None:
         return None
+
+
+@dataclass(frozen=True)
+class TopLeft:
+    """A picture (3, H, W), or (1, H, W) where ``grey``, at its own size, of which at most ``largest`` pixels a side are kept."""
+
+    largest: int | None = None
+    grey: bool = False
+
+    def of(self, image: Image.Image, *, path: Path) -> np.ndarray:
+        picture = pixels_of(as_picture(image, path=path, grey=self.grey))
+        return np.ascontiguousarray(picture[:, : self.largest, : self.largest])
+
+    def shape(self, path: Path) -> tuple[int, ...]:
+        return (1 if self.grey else 3, *(min(size, self.largest or size) for size in size_of(path)))
+
+    @property
+    def fixed(self) -> None:
+        return None

@@ -14,7 +14,7 @@ from torch import nn
 from autogc.config.experiment import Component, Experiment
 from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel, measure_latency, prove
-from autogc.data import Dataset, open_data
+from autogc.data import Dataset
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
 from autogc.metrics import metric, statistics
 from autogc.metrics.catalogue import METRICS, lacking, too_few
@@ -29,7 +29,7 @@ from autogc.search.feasibility import FeasibleRegion, check_feasible
 from autogc.search.samplers import Setting, directions_of, make_plan
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
-from autogc.training.stage import build_discriminator, build_generator, example_input
+from autogc.training.stage import asks_discriminator, build_data, build_discriminator, build_generator, example_input
 from autogc.training.weights import load_weights
 
 Built = TypeVar("Built")
@@ -63,7 +63,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     if problems:
         raise ConfigError(problems)
     check_table(experiment)
-    data, problems = _attempt("data", experiment.data, lambda: open_data(experiment.data, seed=experiment.seed))
+    data, problems = _attempt("data", experiment.data, lambda: build_data(experiment))
     if data is None:
         raise ConfigError(problems)
     problems = [*task_problems(experiment, data), *input_problems(experiment, data)]
@@ -72,17 +72,19 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     networks, problems = judging_networks(experiment, data)
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found
-    discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
-    problems += found
+    discriminator: nn.Module | None = None
+    if asks_discriminator(experiment, data):
+        discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
+        problems += found
     downloads = () if networks is None else networks.downloads
-    if networks is not None and discriminator is not None:
+    if networks is not None and not problems:
         problems += _judged_by(networks, discriminator)
     del networks  # They may be large, and are not needed until something is scored.
-    if generator is not None and discriminator is not None:
+    if generator is not None and not problems:
         problems += network_problems(experiment, data, generator, discriminator)
     if problems:
         raise ConfigError(problems)
-    assert generator is not None and discriminator is not None
+    assert generator is not None
     data.check(progress or Silent())
     check_checkpoints(experiment, generator, discriminator)
     supernet = Supernet.convert(
@@ -121,10 +123,10 @@ def judging_networks(experiment: Experiment, data: Dataset) -> tuple[Networks | 
     return networks, [f"search.objectives: {problem}" for problem in problems]
 
 
-def _judged_by(networks: Networks, discriminator: nn.Module) -> list[str]:
+def _judged_by(networks: Networks, discriminator: nn.Module | None) -> list[str]:
     """Return why networks cannot judge by such a discriminator as the teacher is to have."""
     try:
-        networks.take(lambda: copy.deepcopy(discriminator))
+        networks.take(None if discriminator is None else lambda: copy.deepcopy(discriminator))
     except ConfigError as error:
         return [f"scores.feature_network: {problem}" for problem in error.problems]
     return []
@@ -151,12 +153,12 @@ def check_sampler(experiment: Experiment, costs: CostModel) -> None:
     make_plan(search.sampler, setting, directions=directions_of(search.objectives))
 
 
-def check_checkpoints(experiment: Experiment, generator: nn.Module, discriminator: nn.Module) -> None:
+def check_checkpoints(experiment: Experiment, generator: nn.Module, discriminator: nn.Module | None) -> None:
     """Load the checkpoints that the experiment names into the networks that they are for. Raises CheckpointError."""
     config = experiment.teacher
     if config.checkpoint is not None:
         load_weights(generator, config.checkpoint, what="the generator")
-    if config.discriminator_checkpoint is not None:
+    if config.discriminator_checkpoint is not None and discriminator is not None:
         load_weights(discriminator, config.discriminator_checkpoint, what="the discriminator")
 
 

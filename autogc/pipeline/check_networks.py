@@ -52,8 +52,8 @@ def _small_batches(experiment: Experiment, data: Dataset) -> list[str]:
     return found
 
 
-def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:
-    """Run both networks once on an example; return what is wrong with what they make of it."""
+def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module | None) -> list[str]:
+    """Run both networks (there may be no discriminator) once on an example; return what is wrong with what they make of it."""
     example, want = example_input(data), (1, *data.target_shape)
     sizes = f"an input of {' x '.join(map(str, data.input_shape))}"
     with torch.no_grad():
@@ -65,7 +65,7 @@ def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module
         if not isinstance(made, Tensor) or tuple(made.shape) != want:
             found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
             return [f"generator {experiment.generator.label!r} makes {found} of {sizes}, not {want}"]
-        return _critic_problems(experiment, data, discriminator, task_of(experiment, data))
+        return [] if discriminator is None else _critic_problems(experiment, data, discriminator, task_of(experiment, data))
 
 
 def _critic_problems(experiment: Experiment, data: Dataset, discriminator: nn.Module, task: Task) -> list[str]:

@@ -146,14 +146,15 @@ class Run:
     @cached_property
     def data(self) -> Dataset:
         """The dataset, its splits decoded at their first use."""
-        from autogc.data import open_data
+        from autogc.training.stage import build_data
 
-        return open_data(self.experiment.data, seed=self.experiment.seed)
+        return build_data(self.experiment, teacher=self.stage_directory("teacher"))
 
     @cached_property
     def judge(self) -> Judge:
         """The networks that score images; trained at first use where the experiment says so, and kept in ``evaluators/``."""
         from autogc.metrics import Judge
+        from autogc.training.stage import asks_discriminator
 
         return Judge.prepare(
             self.experiment.scores,
@@ -162,7 +163,7 @@ class Run:
             seed=self.experiment.seed,
             device=self.device,
             progress=self.progress,
-            discriminator=self._discriminator,
+            discriminator=self._discriminator if asks_discriminator(self.experiment, self.data) else None,
         )
 
     def _discriminator(self) -> nn.Module:

@@ -17,6 +17,7 @@ from autogc.training.loop import Loop
 from autogc.training.randomness import seeded
 from autogc.training.stage import (
     DISCRIMINATOR,
+    asks_discriminator,
     build_data,
     build_discriminator,
     build_generator,
@@ -38,13 +39,14 @@ def train_from_scratch(
     directory: str | Path,
     *,
     optimization: Optimization,
+    teacher: str | Path | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Train the architecture of an exported subnet from fresh weights on the teacher's objective; write a package to ``directory``.
 
     Its compression takes part in the training, as in fine-tuning; nothing is distilled, and the discriminator starts fresh too.
-    ``optimization`` says for how long. Otherwise like ``finetune``.
+    ``optimization`` says for how long. In imitation the targets are the outputs in the directory ``teacher``, or made anew. Otherwise like ``finetune``.
     """
     launch(
         _train,
@@ -52,6 +54,7 @@ def train_from_scratch(
             "experiment": experiment.model_dump(mode="json"),
             "optimization": optimization.model_dump(mode="json"),
             "package": str(Path(package_directory).resolve()),
+            "teacher": None if teacher is None else str(Path(teacher).resolve()),
             "directory": str(Path(directory).resolve()),
         },
         device=experiment.device,
@@ -86,7 +89,7 @@ def reinitialize(module: nn.Module) -> None:
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
     experiment, config = Experiment.model_validate(given["experiment"]), Optimization.model_validate(given["optimization"])
-    directory, data = Path(given["directory"]), build_data(experiment)
+    directory, data = Path(given["directory"]), build_data(experiment, teacher=given["teacher"])
     package = load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
     own = identity(experiment, config, data, architecture=package.architecture, from_scratch=True)
@@ -98,11 +101,13 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     objective = task_of(experiment, data).teacher(experiment.losses, data).to(worker.device)
     companions = {way: build_generator(experiment, data, way=way) for way in objective.companions}
     student = CompressedStudent(package.module, package.values, objective, companions=companions).requires_grad_(True)
-    discriminator = build_discriminator(experiment, data)
+    discriminator = build_discriminator(experiment, data) if asks_discriminator(experiment, data) else None
     trainer = teacher_trainer(student, discriminator, objective, experiment, config, data, worker=worker)
     outcome = loop.run(trainer, worker, progress)
-    weights, critic = trainer.weights(), trainer.discriminator.tensors()
+    weights = trainer.weights()
+    critic = None if trainer.discriminator is None else trainer.discriminator.tensors()
     if worker.leads:
         write_successor(package, student, weights, loop, outcome, how="trained from scratch")
-        finish(loop, outcome, worker, {DISCRIMINATOR: with_prefix_removed(critic, "net.")}, parameters=count_parameters(package.module))
+        files = {} if critic is None else {DISCRIMINATOR: with_prefix_removed(critic, "net.")}
+        finish(loop, outcome, worker, files, parameters=count_parameters(package.module))
     trainer.close()

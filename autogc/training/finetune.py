@@ -19,7 +19,17 @@ from autogc.training.features import FeatureAdapters, feature_channels
 from autogc.training.launch import launch
 from autogc.training.loop import Loop, Outcome
 from autogc.training.randomness import seeded
-from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_data, count_parameters, example_input, finish, identity, is_done
+from autogc.training.stage import (
+    DISCRIMINATOR,
+    GENERATOR,
+    asks_discriminator,
+    build_data,
+    count_parameters,
+    example_input,
+    finish,
+    identity,
+    is_done,
+)
 from autogc.training.students import CompressedStudent, FixedTeacher
 from autogc.training.supernet import ADAPTERS, SUPERNET, load_adapters, load_supernet
 from autogc.training.tasks import task_of
@@ -35,7 +45,8 @@ def finetune(
     package_directory: str | Path,
     directory: str | Path,
     *,
-    discriminator: str | Path,
+    discriminator: str | Path | None = None,
+    supernet: str | Path | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -43,11 +54,13 @@ def finetune(
     with ``discriminator.safetensors``, ``adapters.safetensors``, ``history.json`` and, last, ``result.json`` beside it.
 
     The latent float32 weights are trained; every forward pass computes with them compressed as the package says, so what is trained is what
-    ships. ``teacher`` is the teacher's directory; ``discriminator`` the file to go on from, the supernet's. Where the supernet and its
-    feature maps lie beside that file, the maps go on from them too; otherwise they start anew. A directory with a result of these settings
+    ships. ``teacher`` is the teacher's directory; ``discriminator`` the file to go on from, the supernet's, which only losses that need a
+    discriminator ask for. ``supernet`` is the supernet's directory, that file's where it is not said: where it holds the supernet and its
+    feature maps, the maps go on from them; otherwise they start anew. A directory with a result of these settings
     is left as it is, one with checkpoints is continued.
 
-    Raises CheckpointError, ConfigError (another input size or number of channels than the data's), DivergenceError, RunDirectoryError.
+    Raises CheckpointError, ConfigError (another input size or number of channels than the data's; losses that need a discriminator, and
+    none given), DivergenceError, RunDirectoryError.
     """
     launch(
         _train,
@@ -55,7 +68,8 @@ def finetune(
             "experiment": experiment.model_dump(mode="json"),
             "teacher": str(Path(teacher).resolve()),
             "package": str(Path(package_directory).resolve()),
-            "discriminator": str(Path(discriminator).resolve()),
+            "discriminator": None if discriminator is None else str(Path(discriminator).resolve()),
+            "supernet": None if supernet is None else str(Path(supernet).resolve()),
             "directory": str(Path(directory).resolve()),
         },
         device=experiment.device,
@@ -97,44 +111,59 @@ def write_successor(
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
     experiment = Experiment.model_validate(given["experiment"])
-    directory, discriminator = Path(given["directory"]), Path(given["discriminator"])
-    config, data, package = experiment.finetune, build_data(experiment), load_package(given["package"], source=experiment.generator.source)
+    directory, config, data = Path(given["directory"]), experiment.finetune, build_data(experiment, teacher=given["teacher"])
+    package = load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
-    sources = [package.hash, sha256_file(Path(given["teacher"]) / GENERATOR), sha256_file(discriminator)]
+    discriminator = _discriminator(experiment, data, given["discriminator"])
+    sources = [package.hash, sha256_file(Path(given["teacher"]) / GENERATOR)]
+    sources += [] if discriminator is None else [sha256_file(discriminator)]
     loop = Loop("finetune", config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
     if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
         return
     layers = experiment.losses.distillation_layers
     teacher = load_teacher(experiment, data, given["teacher"])
-    adapters = _adapters(experiment, data, package, teacher, discriminator.parent, progress)
+    beside = given["supernet"] or (given["discriminator"] and Path(given["discriminator"]).parent)
+    adapters = _adapters(experiment, data, package, teacher, None if beside is None else Path(beside), progress)
     objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
     student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
-    critics = CriticSide(load_discriminator(experiment, data, discriminator), objective)
+    critics = None if discriminator is None else CriticSide(load_discriminator(experiment, data, discriminator), objective)
     trainer = GanTrainer(
         *engines(student.requires_grad_(True), critics, config, worker=worker),
         objective=objective,
         teacher=FixedTeacher(teacher, layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
-    weights, critic = trainer.weights(), trainer.discriminator.tensors()
+    weights = trainer.weights()
+    critic = None if trainer.discriminator is None else trainer.discriminator.tensors()
     if worker.leads:
         write_successor(package, student, weights, loop, outcome, how="fine-tuned")
-        files = {ADAPTERS: with_prefix_removed(weights, "adapters."), DISCRIMINATOR: with_prefix_removed(critic, "net.")}
+        files = {ADAPTERS: with_prefix_removed(weights, "adapters.")}
+        files |= {} if critic is None else {DISCRIMINATOR: with_prefix_removed(critic, "net.")}
         finish(loop, outcome, worker, files, parameters=count_parameters(package.module))
     trainer.close()
 
 
+def _discriminator(experiment: Experiment, data: Dataset, given: str | None) -> Path | None:
+    """Return the discriminator's file, or None where the losses need none."""
+    if not asks_discriminator(experiment, data):
+        return None
+    if given is None:
+        raise ConfigError("finetune: the experiment's losses need a discriminator, and none is given: name the supernet's")
+    return Path(given)
+
+
 def _adapters(
-    experiment: Experiment, data: Dataset, package: Package, teacher: nn.Module, supernet_directory: Path, progress: Progress
+    experiment: Experiment, data: Dataset, package: Package, teacher: nn.Module, supernet_directory: Path | None, progress: Progress
 ) -> FeatureAdapters:
     """The supernet's maps, narrowed to the channels that the subnet has; fresh ones where there is no supernet."""
     layers = experiment.losses.distillation_layers
-    if all((supernet_directory / name).is_file() for name in (SUPERNET, ADAPTERS)):
+    if supernet_directory is not None and all((supernet_directory / name).is_file() for name in (SUPERNET, ADAPTERS)):
         supernet = load_supernet(experiment, data, supernet_directory)
         kept = [supernet.watched_index(layer, package.candidate) for layer in layers]
         return load_adapters(experiment, data, supernet_directory).narrowed(kept)
     if layers:
-        progress.note(f"finetune: no supernet beside the discriminator in {supernet_directory}; the feature maps start anew")
+        where = "is given" if supernet_directory is None else f"lies in {supernet_directory}"
+        progress.note(f"finetune: no supernet {where}; the feature maps start anew")
     example = example_input(data)
     with seeded(experiment.seed, "adapters"):
         return FeatureAdapters(feature_channels(package.module, example, layers), feature_channels(teacher, example, layers))

@@ -111,7 +111,8 @@ class Loop:
             return 0, 0.0
         found = found or self.checkpoints.at(step)
         trainer.generator.load_state(found.parts["generator"], found.data["generator"])
-        trainer.discriminator.load_state(found.parts["discriminator"], found.data["discriminator"])
+        if trainer.discriminator is not None:
+            trainer.discriminator.load_state(found.parts["discriminator"], found.data["discriminator"])
         history.restore(found.data["history"])
         for watcher in watchers:
             remembered = found.parts.get(WATCHER + watcher.name)
@@ -125,17 +126,16 @@ class Loop:
     def _save(
         self, trainer: GanTrainer, history: History, worker: Worker, watchers: Sequence[Watcher], *, step: int, seconds: float
     ) -> None:
-        generator, generator_data = trainer.generator.state()
-        discriminator, discriminator_data = trainer.discriminator.state()
-        parts = {"generator": generator, "discriminator": discriminator}
+        states = {name: engine.state() for name, engine in trainer.engines.items()}
+        parts = {name: tensors for name, (tensors, _) in states.items()}
         for part, tensors in parts.items():
             for name, tensor in tensors.items():
                 if not bool(tensor.isfinite().all()):
                     raise self._divergence(f"{part} {name} is not finite", step)
-        states = {watcher.name: watcher.state() for watcher in watchers}
-        parts |= {WATCHER + name: tensors for name, (tensors, _) in states.items()}
-        data = {"generator": generator_data, "discriminator": discriminator_data, "history": history.to_json(), "seconds": seconds}
-        data["watchers"] = {name: remembered for name, (_, remembered) in states.items()}
+        watched = {watcher.name: watcher.state() for watcher in watchers}
+        parts |= {WATCHER + name: tensors for name, (tensors, _) in watched.items()}
+        data = {name: data for name, (_, data) in states.items()} | {"history": history.to_json(), "seconds": seconds}
+        data["watchers"] = {name: remembered for name, (_, remembered) in watched.items()}
         if worker.leads:
             self.checkpoints.write(Checkpoint(step=step, parts=parts, data=data))
 
@@ -145,7 +145,7 @@ class Loop:
             raise self._divergence(", ".join(bad), step)
 
     def _check_weights(self, trainer: GanTrainer, *, step: int) -> None:
-        for part, engine in (("generator", trainer.generator), ("discriminator", trainer.discriminator)):
+        for part, engine in trainer.engines.items():
             for name, parameter in engine.module.named_parameters():
                 if not bool(torch.isfinite(parameter).all()):
                     raise self._divergence(f"{part} {name} is not finite", step)

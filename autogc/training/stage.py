@@ -20,7 +20,7 @@ from autogc.models import DISCRIMINATORS, build_generator_component
 from autogc.progress import Progress
 from autogc.training.loop import Loop, Outcome
 from autogc.training.randomness import seeded
-from autogc.training.tasks import task_of
+from autogc.training.tasks import IMITATION, task_of
 from autogc.training.weights import save_weights
 from autogc.training.worker import Worker
 
@@ -34,8 +34,13 @@ WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images")
 LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher", "subnets": 1}
 
 
-def build_data(experiment: Experiment) -> Dataset:
-    """Build the experiment's dataset."""
+def build_data(experiment: Experiment, *, teacher: str | Path | None = None) -> Dataset:
+    """Build the experiment's dataset. In imitation its targets are the teacher's outputs, which are read from the directory ``teacher``
+    where they are; otherwise they are made when they are first asked for."""
+    if experiment.task == IMITATION:
+        from autogc.training.imitation import imitated_data  # it builds generators, as this module does
+
+        return imitated_data(experiment, teacher=teacher)
     return open_data(experiment.data, seed=experiment.seed)
 
 
@@ -60,6 +65,12 @@ def build_discriminator(experiment: Experiment, data: Dataset, *, way: str | Non
     offered = {"height": height, "width": width, "domains": len(data.domain_names)}
     with seeded(experiment.seed, f"discriminator{_suffix(way)}"):
         return DISCRIMINATORS.build(component.name, component.args, in_channels=channels, offered=offered)
+
+
+def asks_discriminator(experiment: Experiment, data: Dataset) -> bool:
+    """Return whether anything of the experiment's losses needs a discriminator. Where nothing does, none is built, trained or kept."""
+    task = task_of(experiment, data)
+    return any(objective.asks_critic(experiment.losses) for objective in (task.teacher, task.student))
 
 
 def critic_size(data: Dataset) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from autogc.training.sampling import limits_of, sampling_of
 from autogc.training.stage import (
     DISCRIMINATOR,
     GENERATOR,
+    asks_discriminator,
     build_data,
     build_generator,
     count_parameters,
@@ -60,8 +61,8 @@ def train_supernet(
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Distil the teacher in the directory ``teacher`` into a supernet, and write ``supernet.safetensors``, ``discriminator.safetensors``,
-    ``adapters.safetensors``, ``origin.safetensors``, ``discovery.json``, ``history.json`` and, last, ``result.json`` to ``directory``.
+    """Distil the teacher in the directory ``teacher`` into a supernet, and write ``supernet.safetensors``, ``discriminator.safetensors``
+    (where the losses need one), ``adapters.safetensors``, ``origin.safetensors``, ``discovery.json``, ``history.json`` and, last, ``result.json`` to ``directory``.
 
     GAN Compression, section 3.1: the teacher's discriminator goes on learning (equation 2), intermediate features are matched through
     learned 1x1 maps (equation 3), all with the weights of ``experiment.losses`` (equation 4); the candidates of a step are drawn from
@@ -144,14 +145,15 @@ def _matched_adapters(experiment: Experiment, data: Dataset, teacher: nn.Module,
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
     experiment = Experiment.model_validate(given["experiment"])
     teacher_directory, directory = Path(given["teacher"]), Path(given["directory"])
-    config, data = experiment.supernet, build_data(experiment)
+    config, data = experiment.supernet, build_data(experiment, teacher=teacher_directory)
+    critic = asks_discriminator(experiment, data)
     teacher = load_teacher(experiment, data, teacher_directory)
     own = identity(
         experiment,
         config,
         data,
         space=experiment.space.model_dump(mode="json"),
-        teacher=[sha256_file(teacher_directory / name) for name in (GENERATOR, DISCRIMINATOR)],
+        teacher=[sha256_file(teacher_directory / name) for name in (GENERATOR, DISCRIMINATOR)[: 2 if critic else 1]],
         **({"limits": limits} if (limits := limits_of(experiment)) else {}),
     )
     loop = Loop("supernet", config, data.train, experiment.seed, directory, own)
@@ -163,7 +165,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     space = Space.build(experiment.space, supernet)
     objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
     student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
-    critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective)
+    critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective) if critic else None
     trainer = GanTrainer(
         *engines(student, critics, config, worker=worker),
         objective=objective,
@@ -171,15 +173,17 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         teacher=FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
-    weights, discriminator = trainer.weights(), trainer.discriminator.tensors()
+    weights = trainer.weights()
+    discriminator = None if trainer.discriminator is None else trainer.discriminator.tensors()
     if worker.leads:
         with replacing(directory / ORIGIN) as beside:
             shutil.copyfile(teacher_directory / GENERATOR, beside)
         write_json(directory / DISCOVERY, supernet.discovery.to_json())
         files = {
             SUPERNET: with_prefix_removed(weights, "supernet."),
-            DISCRIMINATOR: with_prefix_removed(discriminator, "net."),
             ADAPTERS: with_prefix_removed(weights, "adapters."),
         }
+        if discriminator is not None:
+            files[DISCRIMINATOR] = with_prefix_removed(discriminator, "net.")
         finish(loop, outcome, worker, files, parameters=count_parameters(supernet))
     trainer.close()

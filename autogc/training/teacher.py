@@ -13,11 +13,13 @@ from autogc.data import Dataset
 from autogc.files import sha256_file
 from autogc.progress import Progress, Silent
 from autogc.training.engine import Engine
+from autogc.training.imitation import write_outputs
 from autogc.training.launch import launch
 from autogc.training.loop import Loop
 from autogc.training.stage import (
     DISCRIMINATOR,
     GENERATOR,
+    asks_discriminator,
     build_data,
     build_discriminator,
     build_generator,
@@ -28,7 +30,7 @@ from autogc.training.stage import (
     is_done,
     write_result,
 )
-from autogc.training.tasks import Objective, task_of
+from autogc.training.tasks import IMITATION, Objective, task_of
 from autogc.training.trainer import CriticSide, GanTrainer, GeneratorSide, PlainGenerator
 from autogc.training.weights import load_weights, save_weights, with_prefix_removed
 from autogc.training.worker import Worker
@@ -36,11 +38,12 @@ from autogc.training.worker import Worker
 
 def train_teacher(experiment: Experiment, directory: str | Path, *, address: str | None = None, progress: Progress | None = None) -> None:
     """Train the experiment's generator and discriminator on its data, and write ``directory/generator.safetensors``,
-    ``discriminator.safetensors`` (and for an unpaired set those of the way back), ``history.json`` and, last, ``result.json``.
+    ``discriminator.safetensors`` where the losses need one (and for an unpaired set those of the way back), ``history.json`` and, last, ``result.json``.
 
     What they are trained for is the task's (``autogc.training.tasks``), with the weights of ``experiment.losses``; nothing is distilled.
     A directory with a result of these settings is left as it is, one with checkpoints is continued.
-    With ``teacher.checkpoint`` nothing is trained: the weights are checked against the generator and copied.
+    With ``teacher.checkpoint`` nothing is trained: the weights are checked against the generator and copied; in imitation the outputs,
+    ``directory/outputs``, are made too.
 
     Raises CheckpointError (weights that don't fit), DivergenceError, RunDirectoryError (another training's result).
     """
@@ -74,7 +77,7 @@ def load_discriminator(experiment: Experiment, data: Dataset, path: str | Path) 
 
 def train_plain(
     generator: nn.Module,
-    discriminator: nn.Module,
+    discriminator: nn.Module | None,
     experiment: Experiment,
     config: Optimization,
     data: Dataset,
@@ -94,7 +97,9 @@ def train_plain(
     student = PlainGenerator(generator, objective, companions)
     trainer = teacher_trainer(student, discriminator, objective, experiment, config, data, worker=worker)
     outcome = loop.run(trainer, worker, progress)
-    weights = {GENERATOR: trainer.weights(), DISCRIMINATOR: trainer.discriminator.tensors()}
+    weights = {GENERATOR: trainer.weights()}
+    if trainer.discriminator is not None:
+        weights[DISCRIMINATOR] = trainer.discriminator.tensors()
     if worker.leads:
         files = {name: with_prefix_removed(state, "net.") for name, state in weights.items()}
         for way in objective.companions:
@@ -105,7 +110,7 @@ def train_plain(
 
 def teacher_trainer(
     generator: GeneratorSide,
-    discriminator: nn.Module,
+    discriminator: nn.Module | None,
     objective: Objective,
     experiment: Experiment,
     config: Optimization,
@@ -113,23 +118,20 @@ def teacher_trainer(
     *,
     worker: Worker,
 ) -> GanTrainer:
-    """Return the trainer of a generator on a teacher's objective, with fresh companions of the discriminator."""
+    """Return the trainer of a generator on a teacher's objective, with fresh companions of the discriminator, where there is one."""
+    if discriminator is None:
+        return GanTrainer(*engines(generator, None, config, worker=worker), objective=objective)
     companions = {way: build_discriminator(experiment, data, way=way) for way in objective.companions}
     critics = CriticSide(discriminator, objective, companions, pools=objective.pools(data))
     return GanTrainer(*engines(generator, critics, config, worker=worker), objective=objective)
 
 
-def engines(generator: GeneratorSide, critics: CriticSide, config: Optimization, *, worker: Worker) -> tuple[Engine, Engine]:
-    """Return the two engines of a stage, the discriminator's with its own rate where the configuration has one."""
-    return (
-        Engine(generator, config, device=worker.device),
-        Engine(
-            critics,
-            config.model_copy(update={"optimizer": "adam"}),
-            device=worker.device,
-            learning_rate=config.discriminator_learning_rate,
-        ),
-    )
+def engines(generator: GeneratorSide, critics: CriticSide | None, config: Optimization, *, worker: Worker) -> tuple[Engine, Engine | None]:
+    """Return the two engines of a stage, the discriminator's with Adam and its own rate where the configuration has one; None where there is
+    none."""
+    own, rate = config.model_copy(update={"optimizer": "adam"}), config.discriminator_learning_rate
+    of_critics = None if critics is None else Engine(critics, own, device=worker.device, learning_rate=rate)
+    return Engine(generator, config, device=worker.device), of_critics
 
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
@@ -137,7 +139,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     data = build_data(experiment)
     train_plain(
         build_generator(experiment, data),
-        build_discriminator(experiment, data),
+        build_discriminator(experiment, data) if asks_discriminator(experiment, data) else None,
         experiment,
         experiment.teacher,
         data,
@@ -152,11 +154,15 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
 def _import_teacher(experiment: Experiment, directory: Path, progress: Progress) -> None:
     config = experiment.teacher
     assert config.checkpoint is not None
-    data = build_data(experiment)
-    generator, discriminator = build_generator(experiment, data), build_discriminator(experiment, data)
+    data = build_data(experiment, teacher=directory)
+    generator = build_generator(experiment, data)
+    discriminator = build_discriminator(experiment, data) if asks_discriminator(experiment, data) else None
     load_weights(generator, config.checkpoint, what="the generator", progress=progress)
     sources = {"checkpoint": sha256_file(config.checkpoint)}
-    if config.discriminator_checkpoint is not None:
+    if discriminator is None:
+        if config.discriminator_checkpoint is not None:
+            progress.note("teacher.discriminator_checkpoint is not used: none of the losses needs a discriminator")
+    elif config.discriminator_checkpoint is not None:
         load_weights(discriminator, config.discriminator_checkpoint, what="the discriminator", progress=progress)
         sources["discriminator_checkpoint"] = sha256_file(config.discriminator_checkpoint)
     else:
@@ -165,6 +171,9 @@ def _import_teacher(experiment: Experiment, directory: Path, progress: Progress)
     if is_done(directory, own, progress):
         return
     save_weights(directory / GENERATOR, generator.state_dict())
-    save_weights(directory / DISCRIMINATOR, discriminator.state_dict())
+    if discriminator is not None:
+        save_weights(directory / DISCRIMINATOR, discriminator.state_dict())
+    if experiment.task == IMITATION:
+        write_outputs(experiment, directory, progress)
     parameters = count_parameters(generator)
     write_result(directory, identity=own, steps=0, seconds=0.0, losses={}, parameters=parameters, sources=sources)

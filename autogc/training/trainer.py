@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -79,13 +80,13 @@ class GanTrainer:
 
     ``choose`` says which candidates the generator runs as at a step (their losses are averaged); ``teacher`` gives pictures and features to
     learn from. A step takes ``critic_steps`` batches: the discriminator's steps are on one each, the generator's on the last. With
-    accumulation, the discriminator goes first on all parts of a batch.
+    accumulation, the discriminator goes first on all parts of a batch. There is none where the objective asks none.
     """
 
     def __init__(
         self,
         generator: Engine,
-        discriminator: Engine,
+        discriminator: Engine | None,
         *,
         objective: Objective,
         choose: Choose | None = None,
@@ -103,6 +104,11 @@ class GanTrainer:
         """Return the generator's side as the stage would write it now, float32 by name on the CPU: averaged where the stage averages.
         Collective."""
         return self.generator.tensors() if self.average is None else self.average.tensors()
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """The engines that there are, by what they train."""
+        return {"generator": self.generator} | ({} if self.discriminator is None else {"discriminator": self.discriminator})
 
     @property
     def batches(self) -> int:
@@ -125,7 +131,8 @@ class GanTrainer:
     def close(self) -> None:
         """Release both engines; the modules stay as they are."""
         self.generator.close()
-        self.discriminator.close()
+        if self.discriminator is not None:
+            self.discriminator.close()
 
     def _generate(self, situation: Situation, candidates: Sequence[Any]) -> list[Generated]:
         return [one.each(Tensor.float) for one in self.generator(situation, candidates)]
@@ -133,7 +140,7 @@ class GanTrainer:
     def _train_discriminator(
         self, parts: Sequence[Situation], kept: list[Generated] | None, candidates: Sequence[Any], *, step: int
     ) -> list[Figures]:
-        if not self._objective.needs_critic:
+        if self.discriminator is None or not self._objective.needs_critic:
             return []
         found = []
         for part in parts:
@@ -147,8 +154,8 @@ class GanTrainer:
     def _train_generator(self, situation: Situation, generated: Sequence[Generated], *, step: int) -> Figures:
         losses, found = [], []
         for one in generated:
-            with self.discriminator.fixed() as critics:
-                assert isinstance(critics, CriticSide)
+            with nullcontext() if self.discriminator is None else self.discriminator.fixed() as critics:
+                assert critics is None or isinstance(critics, CriticSide)
                 terms = self._objective.judge(critics, situation, one)
             losses.append(_total(terms))
             found.append({name: value.detach() for name, (_, value) in terms.items()})

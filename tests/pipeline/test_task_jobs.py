@@ -13,6 +13,8 @@ SCORES = {
     "unconditional": {"feature_network": {"name": "dataset_rotations", "args": {"steps": 2, "patch": 32, "batch_size": 2}}},
     "multi_domain": {"feature_network": {"name": "dataset_classifier", "args": {"steps": 2, "batch_size": 2}}},
     "super_resolution": {"feature_network": None, "pixels": {"channel": "y", "border": 2}},
+    "imitation": {"feature_network": {"name": "dataset_rotations", "args": {"steps": 2, "patch": 32, "batch_size": 2}}},
+    "imitated_enlargement": {"feature_network": None},
     "semantic": {
         "feature_network": {"name": "dataset_segmenter", "args": {"steps": 2, "batch_size": 2}},
         "segmenter": {"name": "dataset_segmenter", "args": {"steps": 2, "batch_size": 2}},
@@ -23,6 +25,8 @@ EXPECTED = {
     "unconditional": {"fid"},
     "multi_domain": {"fid"},
     "super_resolution": {"psnr", "ssim"},
+    "imitation": {"fid", "psnr", "ssim"},
+    "imitated_enlargement": {"psnr", "ssim"},
     "semantic": {"fid", "miou", "psnr", "ssim"},
 }
 
@@ -30,7 +34,7 @@ EXPECTED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_the_whole_job(task: str, tmp_path: Path) -> None:
-    objective = "psnr" if task == "super_resolution" else "fid"
+    objective = "fid" if "fid" in EXPECTED[task] else "psnr"
     experiment = make_task_experiment(
         task,
         tmp_path / "data",
@@ -43,7 +47,7 @@ def test_the_whole_job(task: str, tmp_path: Path) -> None:
         assert report is not None
         names = [row.name for row in report.rows]
         assert len(run.evaluations) == min(3, run.space.size) and {one.state for one in run.evaluations} == {"complete"}
-    assert ("bicubic" in " ".join(names)) == (task == "super_resolution")
+    assert ("bicubic" in " ".join(names)) == (task in ("super_resolution", "imitated_enlargement"))
     for row in report.rows:
         if row.name in ("teacher", "chosen, from the supernet", "chosen, fine-tuned"):
             assert EXPECTED[task] <= set(row.scores)

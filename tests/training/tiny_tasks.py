@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 from tiny_experiment import OPTIMIZATION
 
 from autogc.config.experiment import Experiment
+from autogc.models import GENERATORS
 
 SPACE = {
     "stages": {"all": ["*"]},
@@ -82,12 +85,46 @@ def semantic(root: Path) -> dict[str, Any]:
     }
 
 
+def trained(root: Path, generator: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """Write weights for a registered generator; return what an experiment says of an imitation of it."""
+    checkpoint = root / "weights.safetensors"
+    torch.manual_seed(0)
+    save_file(GENERATORS.build(generator["name"], generator["args"], **given).state_dict(), checkpoint)
+    return {"task": "imitation", "generator": generator, "teacher": {"checkpoint": str(checkpoint)}}
+
+
+def imitation(root: Path) -> dict[str, Any]:
+    """Image to image, of inputs alone: all of one size, taken whole."""
+    for split, count in (("train", 7), ("validation", 3), ("test", 2)):
+        photos(root / split, count)
+    generator = {"name": "resnet", "args": {"base_channels": 8, "blocks": 1}}
+    return trained(root, generator, in_channels=3, out_channels=3) | {
+        "data": {"name": "inputs", "args": {"root": str(root)}},
+        "losses": {"distillation_layers": ["down2"]},
+    }
+
+
+def imitated_enlargement(root: Path) -> dict[str, Any]:
+    """Super-resolution, of inputs alone that differ in size."""
+    for split, count in (("train", 4), ("validation", 2), ("test", 2)):
+        photos(root / split, count, side=20)
+        photos(root / split / "more", 2, side=25)
+        for path in (root / split / "more").iterdir():
+            path.rename(root / split / f"larger_{path.name}")
+    generator = {"name": "srresnet", "args": {"base_channels": 8, "blocks": 1, "scale": 2}}
+    return trained(root, generator, in_channels=3, out_channels=3) | {
+        "data": {"name": "inputs", "args": {"root": str(root), "crop": 16, "largest": 24}}
+    }
+
+
 TASKS = {
     "unpaired": unpaired,
     "unconditional": unconditional,
     "multi_domain": multi_domain,
     "super_resolution": super_resolution,
     "semantic": semantic,
+    "imitation": imitation,
+    "imitated_enlargement": imitated_enlargement,
 }
 
 
@@ -95,5 +132,5 @@ def make_task_experiment(task: str, root: Path, **changes: Any) -> Experiment:
     """The tiny experiment of a task, with its pictures under ``root``."""
     optimization = {**OPTIMIZATION, "steps": 4, "batch_size": 2}
     stages = dict.fromkeys(("teacher", "supernet", "finetune"), optimization)
-    given = {"name": "tiny", "device": "cpu", **TASKS[task](root), **stages, "space": SPACE}
+    given = {"name": "tiny", "device": "cpu", **stages, **TASKS[task](root), "space": SPACE}
     return Experiment.model_validate({**given, **changes})

@@ -33,6 +33,7 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
         package,
         directory,
         discriminator=run.stage_directory("supernet") / "discriminator.safetensors",
+        supernet=run.stage_directory("supernet"),
         address=run.address,
         progress=run.tracked_progress("finetune"),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autogc.config.experiment import Experiment
 from autogc.data import Dataset
 from autogc.errors import ConfigError, nearest
+from autogc.training.tasks.imitation import ImitationObjective
 from autogc.training.tasks.multi_domain import MultiDomainObjective
 from autogc.training.tasks.objective import Generated, Objective, Situation, Teacher
 from autogc.training.tasks.paired import EnlargingObjective, PairedObjective
@@ -25,12 +26,15 @@ class Task:
     kind: str
 
 
+IMITATION = "imitation"
 TASKS: dict[str, Task] = {
     "paired": Task(PairedObjective, PairedObjective, "paired"),
     "super_resolution": Task(EnlargingObjective, EnlargingObjective, "paired"),
     "unpaired": Task(CycleObjective, PseudoPairedObjective, "unpaired"),
     "unconditional": Task(UnconditionalObjective, UnconditionalObjective, "unconditional"),
     "multi_domain": Task(MultiDomainObjective, MultiDomainObjective, "domains"),
+    # Of any kind: the dataset that the teacher's outputs are put into is paired.
+    IMITATION: Task(ImitationObjective, ImitationObjective, "paired"),
 }
 
 
@@ -38,6 +42,10 @@ def task_of(experiment: Experiment, data: Dataset) -> Task:
     """Return the task that the experiment names, or that its dataset is for. Raises ConfigError where the two don't go together."""
     name = experiment.task
     enlarging = data.kind == "paired" and data.input_shape[1:] != data.target_shape[1:]
+    if data.kind == "inputs":
+        raise ConfigError(
+            f"task: {experiment.data.name!r} has inputs alone: say `task: {IMITATION}`, whose targets are the teacher's outputs"
+        )
     if name is None:
         name = "super_resolution" if enlarging else next(name for name, task in TASKS.items() if task.kind == data.kind)
     if name not in TASKS:

@@ -27,9 +27,9 @@ class MultiDomainObjective(Objective):
         super().__init__(weights, data)
         self._exclusive = data.exclusive_domains
 
-    @property
-    def needs_critic(self) -> bool:
-        return super().needs_critic or bool(self.weights.classification_weight)
+    @classmethod
+    def asks_critic(cls, weights: LossWeights) -> bool:
+        return super().asks_critic(weights) or bool(weights.classification_weight)
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
@@ -54,7 +54,7 @@ class MultiDomainObjective(Objective):
         found = domain_classification(of_real.classes, situation.domains, exclusive=self._exclusive)
         return terms | {"classification_real": (self.weights.classification_weight, found)}
 
-    def judge(self, critics: Critics, situation: Situation, one: Generated) -> Terms:
+    def judge(self, critics: Critics | None, situation: Situation, one: Generated) -> Terms:
         terms = super().judge(critics, situation, one)
         if self.weights.cycle_weight:
             terms["cycle"] = (self.weights.cycle_weight, reconstruction_l1(one.others["cycle"], situation.real.float()))

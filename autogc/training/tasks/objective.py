@@ -108,10 +108,15 @@ class Objective:
         """Return the shape of each history of pictures that the discriminator's side keeps."""
         return {}
 
+    @classmethod
+    def asks_critic(cls, weights: LossWeights) -> bool:
+        """Return whether any term asks the discriminator, with these weights; without one, none is built."""
+        return bool(weights.adversarial_weight or weights.feature_matching_weight)
+
     @property
     def needs_critic(self) -> bool:
         """Whether any term asks the discriminator."""
-        return bool(self.weights.adversarial_weight or self.weights.feature_matching_weight)
+        return self.asks_critic(self.weights)
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
@@ -142,11 +147,12 @@ class Objective:
             terms["penalty"] = (self.adversarial.penalty_weight, penalty)
         return terms, of_real
 
-    def judge(self, critics: Critics, situation: Situation, one: Generated) -> Terms:
-        """Return what the generator minimises for one of its results; the discriminator is fixed."""
+    def judge(self, critics: Critics | None, situation: Situation, one: Generated) -> Terms:
+        """Return what the generator minimises for one of its results; the discriminator is fixed. There is one where ``needs_critic``."""
         terms: Terms = {}
         weights = self.weights
         if self.needs_critic:
+            assert critics is not None
             terms |= self._judgement(critics, situation, one)
         if situation.reference is not None:
             if weights.reconstruction_weight:

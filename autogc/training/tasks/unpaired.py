@@ -49,10 +49,11 @@ class CycleObjective(Objective):
         back, _ = self._criticism(critics.companions[BACK], situation, situation.input, draw(critics, "pool_back", one.others["returned"]))
         return terms | {f"{name}_back": term for name, term in back.items()}
 
-    def judge(self, critics: Critics, situation: Situation, one: Generated) -> Terms:
+    def judge(self, critics: Critics | None, situation: Situation, one: Generated) -> Terms:
         weights, others = self.weights, one.others
         terms = super().judge(critics, situation, one)
         if self.needs_critic:
+            assert critics is not None
             of_returned = verdict(critics.companions[BACK], others["returned"])
             terms["adversarial_back"] = (weights.adversarial_weight, over_scales(self.adversarial.generator, of_returned))
         terms["cycle"] = (weights.cycle_weight, _both(others["cycle"], situation.input, others["cycle_back"], situation.real))

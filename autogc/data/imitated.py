@@ -1,0 +1,188 @@
+"""A dataset whose targets are what a generator makes of another dataset's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autogc.data.dataset import Dataset, Split
+from autogc.data.inputs import DomainInput, InputKind, Made, NoiseInput, PictureInput, with_domains
+from autogc.data.samples import DecodedList, Pictures, Samples, Window, gather, shape_of, signed
+from autogc.progress import Progress
+
+# Inputs of one size that a generator is run on at a time.
+BATCH = 8
+
+# Maps inputs (N, Cin, h, w) to pictures (N, C, H, W) in [-1, 1].
+Generate = Callable[[Tensor], Tensor]
+
+
+class Growth(NamedTuple):
+    """How a generator's outputs are larger than its inputs: ``scale`` times, with ``channels``; always ``fixed`` where inputs are noise."""
+
+    channels: int
+    scale: int
+    fixed: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class AskedInput:
+    """The picture in ``samples.inputs`` and, behind its channels, maps of what it is to become, which ``samples.domains`` says."""
+
+    def make(self, samples: Samples, places: Sequence[int], windows: Sequence[Window] | None, *, split: str) -> Made:
+        assert samples.inputs is not None and samples.domains is not None
+        wanted = torch.from_numpy(samples.domains[np.asarray(places)].astype(np.float32))
+        return Made(with_domains(signed(gather(samples.inputs, places, windows)), wanted), wanted)
+
+
+class OutputList:
+    """What ``generate`` makes of a split's inputs (a ``PictureList``), rounded to 8 bits as images are saved. Made when it is asked for."""
+
+    def __init__(self, given: Split, generate: Generate, growth: Growth) -> None:
+        self._given = given
+        self._generate = generate
+        self._growth = growth
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def __getitem__(self, place: int) -> np.ndarray:
+        return self.take([place])[0]
+
+    def take(self, places: Sequence[int]) -> list[np.ndarray]:
+        samples = self._given.load()
+        found = []
+        for some in _of_one_size(places, self.shape):
+            with torch.inference_mode():
+                made = self._generate(self._given.input.make(samples, some, None, split=self._given.name).tensor)
+            found += list(eight_bits(made))
+        return found
+
+    def shape(self, place: int) -> tuple[int, ...]:
+        channels, scale, fixed = self._growth
+        if fixed is not None:
+            return (channels, *fixed)
+        shown = _shown(self._given.load())
+        return (channels, *(scale * side for side in shape_of(shown, place)[-2:]))
+
+    def sizes(self) -> Sequence[tuple[int, ...]]:
+        return [self.shape(place) for place in range(len(self))]
+
+    def check(self, progress: Progress | None = None) -> None:
+        self._given.load(progress).check(progress)
+
+
+def eight_bits(pictures: Tensor) -> np.ndarray:
+    """Return pictures (N, C, H, W) in [-1, 1] as uint8, rounded and clipped as they would be saved."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+
+@dataclass
+class ImitatedDataset(Dataset):
+    """A ``given`` dataset with a generator's outputs in the place of its targets. ``check`` looks at what is given, and runs nothing."""
+
+    given: Dataset | None = field(default=None, repr=False)
+
+    def check(self, progress: Progress | None = None) -> None:
+        assert self.given is not None
+        self.given.check(progress)
+
+
+@dataclass(frozen=True, eq=False)
+class ImitatedSamples:
+    """How a split is decoded: what is given, and the outputs, which ``outputs`` returns (the progress is told)."""
+
+    given: Split
+    outputs: Callable[[Progress], Pictures]
+
+    def __call__(self, progress: Progress) -> Samples:
+        samples = self.given.load(progress)
+        targets = self.outputs(progress)
+        if isinstance(self.given.input, DomainInput):
+            assert samples.domains is not None
+            count = len(samples.domains)
+            asked = samples.domains[(np.arange(count) + count // 2) % count]
+            return replace(samples, inputs=samples.targets, targets=targets, domains=asked)
+        return replace(samples, targets=targets)
+
+
+def imitated(
+    given: Dataset, growth: Growth, *, outputs: Callable[[Split, Progress], Pictures], teacher: str, fingerprint: str
+) -> ImitatedDataset:
+    """Return ``given`` with a generator's outputs as its targets, paired whatever kind it was.
+
+    ``outputs`` gives those of a split of ``given``, uint8, when they are needed; ``teacher`` says in words whose they are.
+    """
+    splits = [_split(split, growth, outputs, mirror=given.kind == "inputs" and split.mirror) for split in given.splits]
+    height, width = growth.fixed or (growth.scale * given.input_shape[1], growth.scale * given.input_shape[2])
+    return ImitatedDataset(
+        *splits,
+        input_shape=given.input_shape,
+        target_shape=(growth.channels, height, width),
+        class_names=given.class_names if given.kind == "paired" else (),
+        description=f"{given.description}; targets are the outputs of {teacher}, not the truth",
+        fingerprint=fingerprint,
+        domain_names=given.domain_names,
+        exclusive_domains=given.exclusive_domains,
+        ignore_index=given.ignore_index,
+        given=given,
+    )
+
+
+def kept(outputs: OutputList, progress: Progress, *, what: str) -> Pictures:
+    """Return all outputs, made now and kept in memory."""
+    progress.start(what, total=len(outputs))
+    made: list[np.ndarray] = []
+    for first in range(0, len(outputs), BATCH):
+        made += outputs.take(range(first, min(first + BATCH, len(outputs))))
+        progress.update(len(made))
+    return np.stack(made) if len({picture.shape for picture in made}) == 1 else DecodedList(made)
+
+
+def outputs_alone(given: Dataset, outputs: Callable[[Split], OutputList], growth: Growth, *, description: str, fingerprint: str) -> Dataset:
+    """Return a dataset of a generator's outputs and nothing else, to be packed."""
+
+    def split(one: Split) -> Split:
+        return Split(one.name, names=one.names, input=PictureInput(), decode=lambda progress: Samples(targets=outputs(one)), mirror=False)
+
+    train, validation, test = (split(one) for one in given.splits)
+    height, width = growth.fixed or (growth.scale * given.input_shape[1], growth.scale * given.input_shape[2])
+    shape = (growth.channels, height, width)
+    return Dataset(train, validation, test, shape, shape, class_names=(), description=description, fingerprint=fingerprint)
+
+
+def _split(given: Split, growth: Growth, outputs: Callable[[Split, Progress], Pictures], *, mirror: bool) -> Split:
+    kind: InputKind = AskedInput() if isinstance(given.input, DomainInput) else given.input
+    crop = None
+    if given.crop is not None and growth.fixed is None:
+        crop = (given.crop[0] // given.scale * growth.scale, given.crop[1] // given.scale * growth.scale)
+    return Split(
+        given.name,
+        names=given.names,
+        input=kind,
+        decode=ImitatedSamples(given, lambda progress: outputs(given, progress)),
+        scale=growth.scale,
+        crop=crop,
+        mirror=mirror and not isinstance(kind, NoiseInput),
+    )
+
+
+def _shown(samples: Samples) -> Pictures:
+    return samples.targets if samples.given is None else samples.given
+
+
+def _of_one_size(places: Sequence[int], shape: Callable[[int], tuple[int, ...]]) -> Iterator[list[int]]:
+    """Yield consecutive places whose outputs have one shape, at most ``BATCH`` at a time."""
+    some: list[int] = []
+    for place in places:
+        if some and (len(some) == BATCH or shape(place) != shape(some[0])):
+            yield some
+            some = []
+        some.append(place)
+    if some:
+        yield some
