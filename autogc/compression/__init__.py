@@ -12,6 +12,7 @@ from autogc.compression.dimension import (
     FormatDimension,
     MaskDimension,
     OperatorDimension,
+    UnitDimension,
     Value,
 )
 from autogc.compression.layer import compress, pack, packed_bytes, unpack
@@ -24,6 +25,7 @@ __all__ = [
     "FormatDimension",
     "MaskDimension",
     "OperatorDimension",
+    "UnitDimension",
     "Value",
     "compress",
     "pack",

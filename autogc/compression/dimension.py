@@ -1,7 +1,7 @@
-"""What a compression dimension is: five kinds, told apart by what they act on.
+"""What a compression dimension is: six kinds, told apart by what they act on.
 
 A dimension is one choice of a search space. Its kind says who applies it: channel and operator dimensions change which weights
-a subnet has (the supernet does that), mask and format dimensions change the values and the stored size of one weight tensor
+a subnet has and unit dimensions which of its parts run (the supernet does that), mask and format dimensions change the values and the stored size of one weight tensor
 (``autogc.compression.layer`` does that), activation dimensions change what a layer is fed.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from autogc.errors import CandidateError
 
 Value = int | float | str
-Target = Literal["group", "layer"]
+Target = Literal["unit", "group", "layer"]
 Counts = np.ndarray  # int64
 
 
@@ -28,7 +28,7 @@ class Dimension(Protocol):
     Attributes:
         name: as in experiment files and candidates.
         slot: dimensions of one slot exclude each other at a target.
-        target: ``group`` (of channels) or ``layer``, what a value is chosen for.
+        target: ``unit`` (that can be left out), ``group`` (of channels) or ``layer``, what a value is chosen for.
         neutral: the value that does nothing.
     """
 
@@ -43,6 +43,15 @@ class Dimension(Protocol):
 
     def describe(self, value: Any) -> str:
         """Return a few words for tables, such as ``8 bit``."""
+        ...
+
+
+@runtime_checkable
+class UnitDimension(Dimension, Protocol):
+    """Leaves out whole units of a generator."""
+
+    def skips(self, value: Any) -> bool:
+        """Return whether a unit of this value is left out."""
         ...
 
 

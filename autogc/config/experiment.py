@@ -111,6 +111,8 @@ class SupernetConfig(Optimization):
     start: Literal["teacher", "identity"] = "teacher"
     # Qualified-name patterns (fnmatch) of convolutions that also get a separable operator.
     decompose: tuple[str, ...] = ()
+    # Qualified-name patterns (fnmatch) of the parts that subnets may leave out, such as residual blocks; autogc inspect lists them.
+    skip: tuple[str, ...] = ()
     # How channels are ordered before training, most important first.
     importance: str = "l1"
     # Training inputs over which running statistics (batch norm) are taken anew for every subnet that is scored, drawn or exported.

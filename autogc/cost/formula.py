@@ -93,6 +93,7 @@ class Term:
     weights: Mapping[str, tuple[WeightCost, ...]]  # operator -> weights
     rest: Mapping[str, tuple[RestCost, ...]]  # operator -> other tensors
     products: tuple[Product, ...] = ()
+    unit: str = ""  # that it is a part of, and costs nothing without
 
     @property
     def groups(self) -> frozenset[str]:
@@ -105,8 +106,11 @@ class Term:
     def counts(self, kept: Kept, values: Mapping[str, Value]) -> np.ndarray:
         """Return MACs, published MACs, parameters and stored bytes, int64 ``(..., 4)``.
 
-        ``...`` is the shape that the arrays of ``kept`` broadcast to. ``values`` are the layer's values by dimension, absent ones neutral.
+        ``...`` is the shape that the arrays of ``kept`` broadcast to; () where the unit is skipped. ``values`` are those of the layer by
+        dimension, and the ``depth`` of its unit; absent ones are neutral.
         """
+        if _is_skipped(values):
+            return np.zeros(4, dtype=np.int64)
         operator = str(values.get("operator", "dense"))
         storing = {name: value for name, value in values.items() if name in WEIGHT_DIMENSIONS}
         macs: Any = 0
@@ -136,6 +140,8 @@ class Term:
         Only what the layer reads is quantised: the second convolution of a separable pair reads the first one's float32 result. Pruned
         weights are multiplied as zeros, and count.
         """
+        if _is_skipped(values):
+            return np.zeros(1, dtype=np.int64)
         weight_bits = int(values.get("weight_bits", FULL_BITS))
         activation_bits = int(values.get("activation_bits", FULL_BITS))
         total: Any = 0
@@ -144,6 +150,10 @@ class Term:
         for product in self.products:
             total = total + _multiplied(product, kept) * (product.positions * weight_bits * activation_bits)
         return _stacked(total)
+
+
+def _is_skipped(values: Mapping[str, Value]) -> bool:
+    return values.get("depth") == "skip"
 
 
 def _multiplied(product: Product, kept: Kept) -> Any:
@@ -168,6 +178,6 @@ class Family:
 
 # Apart, because pruning does not change bit operations and the bits of activations nothing else: one table would be their product.
 FAMILIES = (
-    Family(("macs", "macs_published", "params", "storage_bytes"), ("operator", *WEIGHT_DIMENSIONS), Term.counts),
-    Family(("bops",), ("operator", "weight_bits", "codebook", "activation_bits"), Term.bit_operations),
+    Family(("macs", "macs_published", "params", "storage_bytes"), ("depth", "operator", *WEIGHT_DIMENSIONS), Term.counts),
+    Family(("bops",), ("depth", "operator", "weight_bits", "codebook", "activation_bits"), Term.bit_operations),
 )

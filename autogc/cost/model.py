@@ -12,7 +12,7 @@ from autogc.compression import DIMENSIONS
 from autogc.cost.formula import COSTS, FAMILIES, FULL_BITS, PACKED_OVERHEAD, Family, Term
 from autogc.cost.least import fewest_channels, minimize
 from autogc.cost.peak import PeakColumns, PeakModel
-from autogc.cost.tables import CHANNEL_DIMENSIONS, LAYER_DIMENSIONS, Controls, Table, build_table, look_up, merged
+from autogc.cost.tables import CHANNEL_DIMENSIONS, LAYER_DIMENSIONS, UNIT_DIMENSIONS, Controls, Table, build_table, look_up, merged
 from autogc.cost.terms import terms_of
 from autogc.errors import ConfigError, nearest
 from autogc.supernet.candidate import Candidate, Value
@@ -61,7 +61,7 @@ class CostModel:
             kept[name] = int(count)
         found = {"storage_bytes": PACKED_OVERHEAD}
         for term in self._terms:
-            values = _values_at(candidate, term.layer)
+            values = _values_at(candidate, term)
             for family in FAMILIES:
                 for name, value in zip(family.costs, family.of(term, kept, values).tolist(), strict=True):
                     found[name] = found.get(name, 0) + value
@@ -144,7 +144,7 @@ class CostModel:
         for name in term.groups:
             deciding, counts = self._controls.kept(self._groups[name], full)
             kept[name] = np.broadcast_to(counts[tuple(rows[decision] for decision in deciding)], rows.shape[1:])
-        layer = {name: found for name in family.dimensions if (found := self._controls.of(name, term.layer)) is not None}
+        layer = self._controls.at(term, family)
         choosing = sorted({decision for decision, _ in layer.values()})
         costs = np.empty((rows.shape[1], len(family.costs)), dtype=np.int64)
         combinations, which = np.unique(rows[choosing], axis=1, return_inverse=True)
@@ -210,8 +210,9 @@ class CostModel:
         return np.random.default_rng(seed).integers(0, sizes, size=(samples, len(sizes)))
 
 
-def _values_at(candidate: Candidate, layer: str) -> dict[str, Value]:
-    found = {dimension: candidate.get(dimension, layer) for dimension in LAYER_DIMENSIONS}
+def _values_at(candidate: Candidate, term: Term) -> dict[str, Value]:
+    found = {dimension: candidate.get(dimension, term.layer) for dimension in LAYER_DIMENSIONS}
+    found |= {dimension: candidate.get(dimension, term.unit) for dimension in UNIT_DIMENSIONS}
     return {dimension: value for dimension, value in found.items() if value is not None}
 
 

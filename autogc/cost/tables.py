@@ -20,6 +20,7 @@ from autogc.supernet.groups import ChannelGroup
 from autogc.supernet.space import Space
 
 CHANNEL_DIMENSIONS = ("width", "filter_pruning")
+UNIT_DIMENSIONS = ("depth",)
 LAYER_DIMENSIONS = ("operator", "element_pruning", "weight_bits", "codebook", "activation_bits")
 
 Allowed = Sequence[Sequence[int]]  # for each decision, the value indices that are considered
@@ -62,11 +63,16 @@ class Controls:
         """Return the (dimension, target) pairs that a decision sets."""
         return [place for place, (index, _) in self._values.items() if index == decision]
 
+    def at(self, term: Term, family: Family) -> dict[str, tuple[int, tuple[Value | None, ...]]]:
+        """Return ``of`` for each dimension of a family that is decided at a term's layer, or at the unit that it is a part of."""
+        places = {name: term.unit if name in UNIT_DIMENSIONS else term.layer for name in family.dimensions}
+        return {name: found for name, target in places.items() if (found := self.of(name, target)) is not None}
+
     def deciding(self, term: Term, family: Family) -> tuple[int, ...]:
         """Return the decisions that a term's costs of a family depend on, ascending."""
         places = [(dimension, group) for group in term.groups for dimension in CHANNEL_DIMENSIONS]
-        places += [(dimension, term.layer) for dimension in family.dimensions]
-        return tuple(sorted({found[0] for place in places if (found := self.of(*place)) is not None}))
+        decided = {found[0] for place in places if (found := self.of(*place)) is not None}
+        return tuple(sorted(decided.union(decision for decision, _ in self.at(term, family).values())))
 
     def kept(self, group: ChannelGroup, allowed: Allowed) -> tuple[tuple[int, ...], np.ndarray]:
         """Return the decisions of a group (in order of application) and its kept channels, int64, one axis a decision."""
@@ -99,7 +105,7 @@ def build_table(term: Term, family: Family, controls: Controls, groups: Mapping[
         lengths = {decision: len(allowed[decision]) for decision in own}
         kept[name] = counts.transpose(order).reshape([lengths.get(decision, 1) for decision in decisions])
     costs = np.empty((*shape, len(family.costs)), dtype=np.int64)
-    layer = {dimension: found for dimension in family.dimensions if (found := controls.of(dimension, term.layer)) is not None}
+    layer = controls.at(term, family)
     choosing = sorted({decision for decision, _ in layer.values()})
     for chosen in product(*(range(len(allowed[decision])) for decision in choosing)):
         position = dict(zip(choosing, chosen, strict=True))

@@ -25,7 +25,7 @@ def terms_of(supernet: Supernet) -> tuple[Term, ...]:
     for tensor, positions in uses.items():
         layer = tensor.removesuffix(".weight")
         if layer not in supernet.layers:
-            terms.append(Term("", {"dense": (multiplied(tensor, positions),)}, {"dense": ()}))
+            terms.append(Term("", {"dense": (multiplied(tensor, positions),)}, {"dense": ()}, unit=supernet.unit_of(tensor)))
             continue
         own = [name for name in left if name.startswith(f"{layer}.")]
         left = [name for name in left if name not in own]
@@ -38,15 +38,17 @@ def terms_of(supernet: Supernet) -> tuple[Term, ...]:
             compressible = supernet.weights_of(layer, "separable")
             weight_costs["separable"] = tuple(multiplied(name, positions) for name in compressible)
             rest_costs["separable"] = rest([name for name in separable if name not in compressible])
-        terms.append(Term(layer, weight_costs, rest_costs))
-    by_groups: dict[frozenset[str], list[str]] = {}
+        terms.append(Term(layer, weight_costs, rest_costs, unit=supernet.unit_of(layer)))
+    alike: dict[tuple[frozenset[str], str], list[str]] = {}
     for name in left:
-        by_groups.setdefault(sizes[name].groups, []).append(name)
-    terms += [Term("", {"dense": ()}, {"dense": rest(names)}) for names in by_groups.values()]
+        alike.setdefault((sizes[name].groups, supernet.unit_of(name)), []).append(name)
+    terms += [Term("", {"dense": ()}, {"dense": rest(names)}, unit=unit) for (_, unit), names in alike.items()]
     # A layer that runs over rows of channels still has its bits; activations multiplied with one another belong to none.
     layer_of = {name: layer for layer, holders in supernet.holders.items() for name in holders}
     none: dict[str, tuple[()]] = dict.fromkeys(("dense", "separable"), ())
-    terms += [Term(layer_of.get(product.where, ""), none, none, (product,)) for product in supernet.discovery.products]
+    terms += [
+        Term(layer_of.get(product.where, ""), none, none, (product,), supernet.unit_of(product.where)) for product in supernet.discovery.products
+    ]
     return tuple(terms)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from autogc.errors import CheckpointError, nearest
 from autogc.supernet.operators import QuantizedInput, SeparableConv2d
+from autogc.supernet.units import FirstInput
 
 # Their constructors' arguments are attributes of the same name; ``bias`` says whether there is one.
 PLAIN_TYPES: dict[str, type[nn.Module]] = {
@@ -34,6 +35,8 @@ PLAIN_TYPES: dict[str, type[nn.Module]] = {
 }
 # What the supernet puts in the place of a builder's modules.
 OPERATORS: dict[str, type[nn.Module]] = {"SeparableConv2d": SeparableConv2d, "QuantizedInput": QuantizedInput}
+# What it puts in the place of what is left out.
+NOTHING: dict[str, type[nn.Module]] = {"Identity": nn.Identity, "FirstInput": FirstInput}
 
 Spec = dict[str, Any]
 
@@ -48,6 +51,8 @@ def spec_of(module: nn.Module) -> Spec | None:
         convolution = _arguments(module.depthwise)
         args = {name: convolution[name] for name in ("in_channels", "kernel_size", "stride", "padding", "dilation", "padding_mode", "bias")}
         return {"type": "SeparableConv2d", "args": {**args, "out_channels": module.pointwise.out_channels}}
+    if NOTHING.get(kind.__name__) is kind:
+        return {"type": kind.__name__, "args": {}}
     if PLAIN_TYPES.get(kind.__name__) is kind:
         return {"type": kind.__name__, "args": _arguments(module)}
     return None
@@ -56,7 +61,7 @@ def spec_of(module: nn.Module) -> Spec | None:
 def build_leaf(spec: Any, *, built: nn.Module | None = None) -> nn.Module:
     """Build the module that a spec describes, with fresh tensors. ``built`` is what the builder made in its place, which a
     ``QuantizedInput`` of no layer of its own is put around. Raises CheckpointError for a type that is not known."""
-    known = {**PLAIN_TYPES, **OPERATORS}
+    known = {**PLAIN_TYPES, **OPERATORS, **NOTHING}
     if not isinstance(spec, Mapping) or not isinstance(spec.get("args"), Mapping):
         raise CheckpointError(f"architecture.json: a module is {spec!r}, not a type with args")
     name = str(spec.get("type"))

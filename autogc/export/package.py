@@ -284,7 +284,10 @@ def _entries(architecture: Mapping[str, Any]) -> list[Entry]:
 def values_by_tensor(supernet: Supernet, candidate: Candidate, module: nn.Module) -> dict[str, dict[str, Value]]:
     """Return the compression values by the extracted module's tensor names."""
     found = {}
+    skipped = supernet.skipped(candidate)
     for layer in supernet.layers:
+        if any(unit.holds(layer) for unit in skipped):
+            continue
         values = supernet.values_of(layer, candidate)
         inside = f"{layer}.layer" if isinstance(module.get_submodule(layer), QuantizedInput) else layer
         for name in supernet.weights_of(layer, candidate.get("operator", layer, "dense")):

@@ -91,6 +91,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
         generator,
         example_input(data),
         decompose=experiment.supernet.decompose,
+        skip=experiment.supernet.skip,
         watch=experiment.losses.distillation_layers,
         importance=experiment.supernet.importance,
     )

@@ -77,6 +77,7 @@ def _converted(experiment: Experiment, generator: nn.Module, example: Tensor) ->
         generator,
         example,
         decompose=experiment.supernet.decompose,
+        skip=experiment.supernet.skip,
         watch=experiment.losses.distillation_layers,
         importance=experiment.supernet.importance,
     )

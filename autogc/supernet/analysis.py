@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from autogc.supernet.atoms import Atoms
-from autogc.supernet.layout import Layout, from_vectors, pin, settle, simplify
+from autogc.supernet.layout import Layout, align, from_vectors, pin, settle, simplify
 from autogc.supernet.rules import Call, NoRuleError, rule_for
 from autogc.supernet.rules.registry import Facts, operator_name
 from autogc.supernet.trace import LAYER, Trace
@@ -99,7 +99,11 @@ class _Walk:
 
     def _outputs(self, node: fx.Node) -> None:
         flat = [self.values[leaf] for leaf in pytree.tree_leaves(node.args) if isinstance(leaf, fx.Node)]
-        for name, layout in zip(self.traced.watched, flat[self.traced.outputs :], strict=True):
+        watched, tied = len(self.traced.watched), 2 * self.traced.tied
+        ends = flat[len(flat) - tied :]
+        for first, last in zip(ends[::2], ends[1::2], strict=True):
+            align([first, last], self.atoms)  # as a residual connection would
+        for name, layout in zip(self.traced.watched, flat[self.traced.outputs : self.traced.outputs + watched], strict=True):
             self.watched[name] = settle(simplify(layout, self.atoms), 1, self.atoms) if len(layout.shape) > 1 else layout
         for layout in flat[: self.traced.outputs]:
             pin(simplify(layout, self.atoms), range(len(layout.shape)), self.atoms)

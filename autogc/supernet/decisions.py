@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autogc.compression import DIMENSIONS, ActivationDimension, ChannelDimension, OperatorDimension, packed_bytes
+from autogc.compression import DIMENSIONS, ActivationDimension, ChannelDimension, OperatorDimension, UnitDimension, packed_bytes
 from autogc.config.experiment import DimensionConfig
 from autogc.errors import ConfigError, nearest
 from autogc.supernet.candidate import Value
@@ -42,6 +42,8 @@ class _Unit:
     name: str
     targets: list[str]
     values: list[Value]
+    # The targets of each of those that are tied: where a value counts, it counts in each of them.
+    parts: list[list[str]]
 
 
 def plan_decisions(dimensions: Mapping[str, DimensionConfig], supernet: Supernet, stages: Stages) -> tuple[Decision, ...]:
@@ -71,7 +73,9 @@ def _targets(dimension: str, supernet: Supernet, stages: Stages) -> dict[str, li
     """Return unit name -> targets for a dimension: groups decide alone, everything else by stage."""
     if dimension == "width":
         return {group.name: [group.name] for group in supernet.discovery.groups}
-    if DIMENSIONS[dimension].target == "group":
+    if DIMENSIONS[dimension].target == "unit":
+        owned = {stage: stages.units_of(stage) for stage in stages.names}
+    elif DIMENSIONS[dimension].target == "group":
         owned = {stage: stages.groups(stage) for stage in stages.names}
     elif dimension == "operator":
         owned = {stage: stages.sites_of(stage) for stage in stages.names}
@@ -104,20 +108,26 @@ def _units(dimension: str, config: DimensionConfig, supernet: Supernet, stages: 
     units: dict[str, _Unit] = {}
     for name, values in values_of.items():
         head = tied.get(name, name)
-        allowed = _values(dimension, name, values, supernet, where, problems)
+        allowed = _values(dimension, name, values, len(targets[name]), supernet, where, problems)
         if head in units:
             if units[head].values != allowed:
                 problems.append(f"{where}.tie: {name!r} and {head!r} are tied but may take {allowed} and {units[head].values}")
             units[head].targets += targets[name]
+            units[head].parts.append(targets[name])
         else:
-            units[head] = _Unit(head, list(targets[name]), allowed)
+            units[head] = _Unit(head, list(targets[name]), allowed, [targets[name]])
     return list(units.values())
 
 
-def _values(dimension: str, name: str, values: Sequence[Any], supernet: Supernet, where: str, problems: list[str]) -> list[Value]:
-    """Return the allowed values of a unit, checked, each once; widths given as fractions become channels."""
+def _values(
+    dimension: str, name: str, values: Sequence[Any], count: int, supernet: Supernet, where: str, problems: list[str]
+) -> list[Value]:
+    """Return the allowed values of a unit that has ``count`` targets, checked, each once; widths and depths given as shares become numbers."""
     allowed: list[Value] = []
     for value in values:
+        if DIMENSIONS[dimension].target == "unit":
+            _allow_depth(value, name, count, where, problems, allowed)
+            continue
         if dimension == "width":
             size = supernet.discovery.group(name).size
             value = _channels(value, size)
@@ -138,6 +148,16 @@ def _values(dimension: str, name: str, values: Sequence[Any], supernet: Supernet
     if not allowed and not problems:
         problems.append(f"{where}: no value of {list(values)} fits {name!r}")
     return allowed
+
+
+def _allow_depth(value: Any, name: str, count: int, where: str, problems: list[str], allowed: list[Value]) -> None:
+    """Add how many of a stage's ``count`` units stay to the ``allowed`` values; a share above 0 keeps at least one."""
+    if isinstance(value, float) and 0 <= value <= 1:
+        value = max(1, round(value * count)) if value else 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        problems.append(f"{where}: {value!r} is not a depth; how many units of a stage stay, such as 2, or a share such as 0.5, works")
+    elif value <= count and value not in allowed:  # "*" speaks of stages of many sizes: each takes what fits it
+        allowed.append(value)
 
 
 def _channels(value: Any, size: int) -> Any:
@@ -177,7 +197,7 @@ def _decision(name: str, sharing: Mapping[str, _Unit], supernet: Supernet) -> De
         for value in unit.values:
             neutral = _is_neutral(dimension, unit, value, supernet)
             label: Value = value if len(sharing) == 1 else ("full" if neutral else f"{dimension}:{value}")
-            outcomes[label] = () if neutral else tuple((dimension, target, value) for target in unit.targets)
+            outcomes[label] = () if neutral else _outcome(dimension, unit, value)
             costs[label] = _relative_cost(dimension, value)
     if len(sharing) > 1 and not all(DIMENSIONS[dimension].neutral in unit.values for dimension, unit in sharing.items()):
         # "none" beside a list of bits without 32 means that the bits decide, not that nothing does.
@@ -188,7 +208,20 @@ def _decision(name: str, sharing: Mapping[str, _Unit], supernet: Supernet) -> De
     return Decision(name, values, outcomes)
 
 
+def _outcome(dimension: str, unit: _Unit, value: Value) -> tuple[tuple[str, str, Value], ...]:
+    """Return what a value that is not neutral sets.
+
+    Of a stage's units the first ones stay, so that a shallower subnet's are among every deeper one's: subnets are nested, and
+    each unit always follows the same one (elastic depth, Cai et al., Once-for-all, ICLR 2020, section 3.3). Evenly spread ones would not be.
+    """
+    if DIMENSIONS[dimension].target == "unit":
+        return tuple((dimension, target, "skip") for part in unit.parts for target in part[int(value) :])
+    return tuple((dimension, target, value) for target in unit.targets)
+
+
 def _is_neutral(dimension: str, unit: _Unit, value: Value, supernet: Supernet) -> bool:
+    if DIMENSIONS[dimension].target == "unit":
+        return all(value == len(part) for part in unit.parts)
     if dimension == "width":
         return all(supernet.discovery.group(target).size == value for target in unit.targets)
     return bool(DIMENSIONS[dimension].neutral == value)
@@ -197,6 +230,8 @@ def _is_neutral(dimension: str, unit: _Unit, value: Value, supernet: Supernet) -
 def _relative_cost(dimension: str, value: Value) -> float:
     """Return a number that orders a dimension's values by what they cost, and a slot's dimensions among each other."""
     one = DIMENSIONS[dimension]
+    if isinstance(one, UnitDimension):
+        return float(value)
     if isinstance(one, ChannelDimension):
         return float(one.count(10**6, value, 1))
     if isinstance(one, OperatorDimension):

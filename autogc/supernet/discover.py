@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from autogc.supernet.analysis import Analysis, analyse
-from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery, WeightUse
+from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery, Unit, WeightUse
 from autogc.supernet.layout import vector
 from autogc.supernet.multiplications import products, shares, weight_uses
 from autogc.supernet.trace import trace
@@ -19,15 +19,16 @@ Place = tuple[str, int]  # a tensor's name and an axis
 Classes = dict[int, dict[Place, list[int]]]  # a class's root: where it lives
 
 
-def discover(module: nn.Module, example: tuple[Tensor, ...], *, watch: Sequence[str] = ()) -> Discovery:
+def discover(module: nn.Module, example: tuple[Tensor, ...], *, watch: Sequence[str] = (), tie: Sequence[Unit] = ()) -> Discovery:
     """Return the channel groups of ``module``, how its weights are used, and what can't shrink.
 
     ``example`` is the inputs of one forward pass; the first element of each along axis 0 is taken. ``watch`` names modules on
-    whose outputs (axis 1) the groups are wanted too. The module is not changed. A channel class is what must be kept or dropped
+    whose outputs (axis 1) the groups are wanted too. ``tie`` are units at whose two ends the channels are to be the same ones, as a
+    residual connection would make them. The module is not changed. A channel class is what must be kept or dropped
     together: one channel, or one of each convolution group where a convolution is grouped, so any set of classes may be kept.
     Raises ConversionError when the module can't be traced. What is found is a claim; ``verify`` proves it.
     """
-    analysis = analyse(trace(module, example, watch=watch))
+    analysis = analyse(trace(module, example, watch=watch, tie=tie))
     uses = weight_uses(analysis, module)
     classes = _classes(analysis)
     groups, names = _groups(analysis, classes, uses)
@@ -38,6 +39,7 @@ def discover(module: nn.Module, example: tuple[Tensor, ...], *, watch: Sequence[
         frozen=_frozen(analysis, groups),
         notes=_notes(analysis, names),
         products=products(analysis, names),
+        units=tuple(tie),
     )
 
 

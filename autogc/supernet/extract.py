@@ -14,6 +14,7 @@ from autogc.supernet.attributes import FOLLOWING_INPUT, follow_input
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.layers import replace_module
 from autogc.supernet.operators import ElasticConv2d, QuantizedInput, SeparableConv2d, quantize_input
+from autogc.supernet.units import identity
 
 if TYPE_CHECKING:
     from autogc.supernet.supernet import Supernet
@@ -37,7 +38,13 @@ def extract(
             if hook in (quantize_input, follow_input):
                 del part._forward_pre_hooks[key]
     _assign(supernet.module, module, own)
+    skipped = supernet.skipped(candidate)
+    for unit in skipped:
+        for name in unit.modules:
+            replace_module(module, name, identity(unit, name))
     for layer in supernet.layers:
+        if any(unit.holds(layer) for unit in skipped):
+            continue
         bits = candidate.get("activation_bits", layer)
         made: dict[int, nn.Module] = {}  # what a module of several names becomes, it becomes under all of them
         for name in supernet.holders[layer]:

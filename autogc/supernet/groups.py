@@ -45,6 +45,24 @@ class ChannelGroup:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """A part of the generator that maps a tensor to one of the same shape, so that the identity can take its place.
+
+    It is the modules that run one after the other, the tensor of the first one's first argument going in and the last one's output coming
+    out: a residual block, or a convolution with the activation that follows it. Named after the module with its first weight. ``inputs`` is
+    how many arguments the first module is called with; a unit that is left out gives back the first.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    inputs: int = 1
+
+    def holds(self, name: str) -> bool:
+        """Return whether a module, parameter or buffer of this qualified name is a part of the unit."""
+        return any(name == module or name.startswith(f"{module}.") for module in self.modules)
+
+
+@dataclass(frozen=True)
 class WeightUse:
     """How a convolution or linear weight is used in one forward pass of the example input (batch 1).
 
@@ -104,7 +122,8 @@ class Discovery:
     position, the pair (group name, channel) or None where it is fixed. ``frozen`` maps a tensor axis (``"name:axis"``)
     or a group to the reason why it can't shrink. ``notes`` says of a group what is true of it though it can shrink, such as
     that a LayerNorm averages over its channels, so that its statistics change with the width. ``products`` are the multiplications beside
-    those of ``uses``.
+    those of ``uses``. ``units`` are the parts that a subnet may leave out, in execution order; ``required`` says of others that were to
+    be such why they must stay.
     """
 
     groups: tuple[ChannelGroup, ...]
@@ -113,6 +132,8 @@ class Discovery:
     frozen: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     products: tuple[Product, ...] = ()
+    units: tuple[Unit, ...] = ()
+    required: Mapping[str, str] = field(default_factory=dict)
 
     def group(self, name: str) -> ChannelGroup:
         """Return the group of that name."""

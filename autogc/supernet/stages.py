@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from autogc.errors import ConfigError, nearest
@@ -12,12 +12,13 @@ from autogc.supernet.supernet import Supernet
 
 @dataclass(frozen=True)
 class Stages:
-    """Which stage owns each layer, decomposable site and channel group (the stage of the group's first producer)."""
+    """Which stage owns each layer, decomposable site, channel group (the stage of its first producer) and unit (of its first layer)."""
 
     names: tuple[str, ...]
     of_layer: Mapping[str, str]
     of_group: Mapping[str, str]
     sites: tuple[str, ...]
+    of_unit: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def assign(cls, patterns: Mapping[str, Sequence[str]], supernet: Supernet) -> Stages:
@@ -44,7 +45,12 @@ class Stages:
             owners = [of_layer[layer] for layer in group.producers if layer in of_layer]
             if owners:
                 of_group[group.name] = owners[0]
-        return cls(tuple(patterns), of_layer, of_group, supernet.sites)
+        of_unit = {}
+        for unit in supernet.units.values():
+            inside = [of_layer[layer] for layer in supernet.layers if unit.holds(layer)]
+            if inside:
+                of_unit[unit.name] = inside[0]
+        return cls(tuple(patterns), of_layer, of_group, supernet.sites, of_unit)
 
     def layers(self, stage: str) -> list[str]:
         """The layers of a stage, in execution order."""
@@ -57,3 +63,7 @@ class Stages:
     def sites_of(self, stage: str) -> list[str]:
         """The decomposable sites of a stage."""
         return [site for site in self.sites if self.of_layer[site] == stage]
+
+    def units_of(self, stage: str) -> list[str]:
+        """The units of a stage that can be left out, in execution order."""
+        return [unit for unit, owner in self.of_unit.items() if owner == stage]

@@ -8,19 +8,21 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from autogc.compression import DIMENSIONS, ChannelDimension, FormatDimension, MaskDimension, compress
+from autogc.compression import DIMENSIONS, ChannelDimension, FormatDimension, MaskDimension, UnitDimension, compress
 from autogc.errors import CandidateError, nearest
 from autogc.supernet.candidate import Candidate, Value
 from autogc.supernet.conversion import check_unchanged, order_channels, own_statistics, plain_copy
 from autogc.supernet.discover import discover
 from autogc.supernet.functional import call, second_names
-from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery
+from autogc.supernet.groups import AxisMember, ChannelGroup, Discovery, Unit
 from autogc.supernet.importance import class_importance
 from autogc.supernet.layers import Layers, decomposable, find_sites, put_sites
 from autogc.supernet.operators import quantize_input
 from autogc.supernet.slices import Slicer, attributes_following
 from autogc.supernet.statistics import keeps_statistics, recalibrate, statistics_of
+from autogc.supernet.units import check_watched, find_units, skipping
 from autogc.supernet.verify import verify as verify_discovery
+from autogc.supernet.verify_units import verify_units
 from autogc.supernet.watched import WatchedAxis
 
 WEIGHT_DIMENSIONS = tuple(name for name, one in DIMENSIONS.items() if isinstance(one, MaskDimension | FormatDimension))
@@ -52,6 +54,7 @@ class Supernet(nn.Module):
         self.quantizable = layers.quantizable
         self.holders = layers.holders
         self.sites = tuple(sites)
+        self.units = {unit.name: unit for unit in discovery.units}
         self.decomposable = tuple(decomposable)
         self.watch = tuple(watch)
         self.example_shape = tuple(example_shape)
@@ -70,6 +73,7 @@ class Supernet(nn.Module):
         example_input: Tensor,
         *,
         decompose: Sequence[str] = (),
+        skip: Sequence[str] = (),
         watch: Sequence[str] = (),
         importance: str = "l1",
         verify: bool = True,
@@ -78,18 +82,21 @@ class Supernet(nn.Module):
         """Convert a deep copy of ``generator`` and order each group's channels by importance.
 
         ``example_input`` has the shape (1, C, H, W) that costs are counted at. ``decompose`` are patterns (fnmatch) of
-        dense convolutions that get a separable operator beside, ``*`` being all. ``watch`` names modules whose outputs are wanted as
-        features. ``verify`` trial-runs each discovered group against an oracle, and freezes those that fail. A ``discovery`` that was
-        proven before, of the same module, example shape and ``watch``, is taken as it is. Weights that are computed before each use
+        dense convolutions that get a separable operator beside, ``*`` being all. ``skip`` are patterns of the units (``find_units``) that
+        subnets may leave out; each of them has the same channels at both of its ends. ``watch`` names modules whose outputs are wanted as
+        features. ``verify`` trial-runs each discovered group and unit against an oracle, and freezes those that fail. A ``discovery`` that was
+        proven before, of the same module, example shape, ``skip`` and ``watch``, is taken as it is. Weights that are computed before each use
         (spectral normalisation) become plain ones.
 
         Raises ConversionError when the generator can't be traced, or a pattern or name matches nothing.
         """
         module, folded = plain_copy(generator, watch)
         if discovery is None:
-            discovery = discover(module, (example_input,), watch=tuple(watch))
+            units = find_units(module, example_input[:1]).matching(skip) if skip else ()
+            check_watched(watch, units)
+            discovery = discover(module, (example_input,), watch=tuple(watch), tie=units)
             if verify:
-                discovery = verify_discovery(module, (example_input,), discovery)
+                discovery = verify_units(module, (example_input,), verify_discovery(module, (example_input,), discovery))
         order_channels(module, discovery, importance)
         check_unchanged(generator, module, example_input)
         layers = Layers.of(module, discovery)
@@ -101,6 +108,7 @@ class Supernet(nn.Module):
             "operator": {name: reason for name, reason in convolutions.items() if reason is not None},
             "weight format": dict(layers.fixed),
             "activation bits": dict(layers.unread),
+            "depth": dict(discovery.required),
             "statistics": dict.fromkeys(
                 own_statistics(module, example_input), "only those of torch's own norm layers are taken anew for a subnet"
             ),
@@ -121,6 +129,16 @@ class Supernet(nn.Module):
         if operator == "separable":
             return (f"{layer}.depthwise.weight", f"{layer}.pointwise.weight")
         return (f"{layer}.weight",)
+
+    def skipped(self, candidate: Candidate) -> tuple[Unit, ...]:
+        """Return the units that a candidate leaves out."""
+        dimension = DIMENSIONS["depth"]
+        assert isinstance(dimension, UnitDimension)
+        return tuple(unit for name, unit in self.units.items() if dimension.skips(candidate.get("depth", name, dimension.neutral)))
+
+    def unit_of(self, name: str) -> str:
+        """Return the unit that a module, parameter or buffer is a part of; "" where it is part of none."""
+        return next((unit.name for unit in self.units.values() if unit.holds(name)), "")
 
     def kept(self, candidate: Candidate) -> dict[str, Tensor]:
         """Return the kept channel classes of every group, ascending int64 indices."""
@@ -169,9 +187,10 @@ class Supernet(nn.Module):
         """
         buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
         tensors = self._slicer.slice({**dict(self.module.named_parameters()), **buffers}, self.kept(candidate))
+        skipped = self.skipped(candidate)
         for layer in self.layers:
             values = self.values_of(layer, candidate)
-            if values:
+            if values and not any(unit.holds(layer) for unit in skipped):
                 for name in self.weights_of(layer, candidate.get("operator", layer, "dense")):
                     tensors[name] = compress(tensors[name], values)
         for name, buffer in (statistics or {}).items():
@@ -212,10 +231,12 @@ class Supernet(nn.Module):
         try:
             for site in self.sites:
                 self.module.get_submodule(site).operator = candidate.get("operator", site, "dense")  # type: ignore[assignment]
+            skipped = self.skipped(candidate)
             for layer in self.quantizable:
+                bits = None if any(unit.holds(layer) for unit in skipped) else candidate.get("activation_bits", layer)
                 for part in self._parts([layer]):
-                    part.activation_bits = candidate.get("activation_bits", layer)
-            with attributes_following(self.module, tensors):
+                    part.activation_bits = bits
+            with attributes_following(self.module, tensors), skipping(self.module, skipped):
                 yield tensors
         finally:
             for site in self.sites:
@@ -227,6 +248,7 @@ class Supernet(nn.Module):
         """Raise CandidateError if the candidate names what this supernet lacks or a value that is not allowed."""
         groups = {group.name: group for group in self.discovery.groups}
         targets = {"width": groups, "filter_pruning": groups, "operator": self.sites, "activation_bits": self.quantizable}
+        targets["depth"] = tuple(self.units)
         for name, chosen in candidate.choices.items():
             if name not in DIMENSIONS:
                 raise CandidateError(f"no dimension named {name!r}: {nearest(name, DIMENSIONS)}")

@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 
 from autogc.errors import ConversionError, nearest
 from autogc.supernet.functional import call
+from autogc.supernet.groups import Unit
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 LAYER = "autogc_layer"
@@ -29,13 +30,15 @@ LAYER = "autogc_layer"
 @dataclass(frozen=True)
 class Trace:
     """A traced module. The graph's placeholders are ``names`` (parameters and buffers), then the inputs; it returns
-    ``outputs`` outputs of the module and then one output for each watched module."""
+    ``outputs`` outputs of the module, then one output for each watched module, then what goes into and comes out of each of the ``tied``
+    units."""
 
     graph: fx.GraphModule
     names: tuple[str, ...]
     values: dict[str, Tensor]
     outputs: int
     watched: tuple[str, ...]
+    tied: int = 0
 
 
 def single(example: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -48,7 +51,7 @@ def state(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
-def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] = ()) -> Trace:
+def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] = (), tie: Sequence[Unit] = ()) -> Trace:
     """Trace a deep copy of ``module`` in evaluation mode, without gradients, at batch 1.
 
     A watched module that is called several times gives its last output. Raises ConversionError when ``watch`` names no
@@ -74,6 +77,10 @@ def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] 
         part.register_forward_hook(_leave(inside))
     for name in watch:
         modules[name].register_forward_hook(_capture(seen, name))
+    ends: dict[tuple[str, str], Tensor] = {}
+    for unit in tie:
+        modules[unit.modules[0]].register_forward_pre_hook(_capture_input(ends, (unit.name, "in")))
+        modules[unit.modules[-1]].register_forward_hook(_capture(ends, (unit.name, "out")))
 
     def forward(tensors: list[Tensor], *inputs: Tensor) -> list[Tensor]:
         nonlocal counted
@@ -84,10 +91,11 @@ def trace(module: nn.Module, example: Sequence[Tensor], *, watch: Sequence[str] 
         for name in watch:
             if not isinstance(seen.get(name), Tensor):
                 raise ConversionError(f"the watched module {name!r} gives no single tensor in the forward pass")
-        return outputs + [seen[name] for name in watch]
+        tied = [ends[unit.name, end] for unit in tie for end in ("in", "out")]
+        return outputs + [seen[name] for name in watch] + tied
 
     graph = _make(forward, list(values.values()), single(example))
-    return Trace(graph, names, {name: value.detach() for name, value in values.items()}, counted, tuple(watch))
+    return Trace(graph, names, {name: value.detach() for name, value in values.items()}, counted, tuple(watch), len(tie))
 
 
 def _make(forward: Callable[..., Any], tensors: list[Tensor], example: tuple[Tensor, ...]) -> fx.GraphModule:
@@ -181,8 +189,15 @@ def _label(name: str) -> None:
         node.meta[LAYER] = name
 
 
-def _capture(seen: dict[str, Any], name: str) -> Callable[..., None]:
+def _capture(seen: dict[Any, Any], name: Any) -> Callable[..., None]:
     def hook(part: nn.Module, inputs: Any, output: Any) -> None:
         seen[name] = output
+
+    return hook
+
+
+def _capture_input(seen: dict[Any, Any], name: Any) -> Callable[..., None]:
+    def hook(part: nn.Module, inputs: Any) -> None:
+        seen[name] = inputs[0]
 
     return hook

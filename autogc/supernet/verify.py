@@ -17,10 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from autogc.errors import ConversionError
 from autogc.supernet.attributes import attributes_following
 from autogc.supernet.functional import call
-from autogc.supernet.groups import Discovery
+from autogc.supernet.groups import Discovery, Unit
 from autogc.supernet.oracle import Kind, choose_kept, draw_state, oracle_state
 from autogc.supernet.slices import Slicer
 from autogc.supernet.trace import single, state
+from autogc.supernet.units import identities, skipping, without
 from autogc.supernet.watched import WatchedAxis
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
@@ -38,7 +39,7 @@ def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery)
     oracle's. The module is not changed. Groups that ``discovery.notes`` speaks of may meet a weaker oracle (see ``oracle``), so they are
     tried alone; the others together first, then one half of them and the other, and alone only where one of these trials fails.
     """
-    bench = _Bench(module, example, discovery)
+    bench = Bench(module, example, discovery)
     frozen: dict[str, str] = {}
     proven = _in_company(bench, [group.name for group in discovery.groups if group.name not in discovery.notes])
     for group in discovery.groups:
@@ -61,7 +62,7 @@ def verify(module: nn.Module, example: tuple[Tensor, ...], discovery: Discovery)
     return _without(discovery, frozen)
 
 
-def _in_company(bench: _Bench, names: list[str]) -> list[str]:
+def _in_company(bench: Bench, names: list[str]) -> list[str]:
     """Return the groups that have passed together, in the order of ``names``: those that the output depends on, or none.
 
     With random weights an error of one group can't be undone by others, so what passes together is right; that a group has no effect,
@@ -92,7 +93,7 @@ def _without(discovery: Discovery, frozen: Mapping[str, str]) -> Discovery:
     )
 
 
-class _Bench:
+class Bench:
     """A double-precision copy of the module with drawn weights, and what it gives at full width."""
 
     def __init__(self, module: nn.Module, example: Sequence[Tensor], discovery: Discovery) -> None:
@@ -150,42 +151,53 @@ class _Bench:
         scales = [name for name in parameters if tensors[name].ndim == 1 and not name.endswith("bias")]
         return scales or sorted((name for name in parameters if tensors[name].ndim > 1), key=lambda name: tensors[name].numel())[:1]
 
-    def trial(self, names: Sequence[str], *, draw: int = 0) -> str | None:
-        """Narrow these groups; return None if the subnet is right, else what is wrong. Another ``draw`` is of other channels."""
+    def trial(self, names: Sequence[str], *, draw: int = 0, skip: Sequence[Unit] = ()) -> str | None:
+        """Narrow these groups and leave out the units of ``skip``; return None if the subnet is right, else what is wrong.
+
+        Another ``draw`` is of other channels. The oracle has the identity in the units' place, and nothing of them.
+        """
         noted = any(name in self.discovery.notes for name in names)
         kinds: tuple[Kind, ...] = ("random", "copies", "silent") if noted else ("random",)
         first: str | None = None
         for kind in kinds:
-            reason = self._trial(names, kind, draw)
+            reason = self._trial(names, kind, draw, skip)
             if reason is None:
                 return None
             first = first or reason
         return first
 
     @torch.no_grad()
-    def _trial(self, names: Sequence[str], kind: Kind, draw: int) -> str | None:
+    def _trial(self, names: Sequence[str], kind: Kind, draw: int, skip: Sequence[Unit] = ()) -> str | None:
         for index in range(len(GAINS)):
             drawn, full = self.at(index)
             generator = Generator().manual_seed(1000 + 100 * draw + index)
             chosen = {name: choose_kept(self.discovery.group(name), kind, generator=generator) for name in names}
-            expected, oracle_features = self.run(oracle_state(drawn, self.discovery, chosen, kind, generator=generator))
+            oracle = oracle_state(drawn, self.discovery, chosen, kind, generator=generator)
+            try:
+                with identities(self.module, skip):
+                    expected, oracle_features = self.run(without(oracle, skip))
+            except Exception as error:
+                if not skip:
+                    raise
+                return f"a run with the identity in its place raises {type(error).__name__}: {_short(error)}"
             kept = {name: channels for name, (channels, _) in chosen.items()}
             sliced = self.slicer.slice(drawn, kept)
             try:
-                with attributes_following(self.module, sliced):
+                with attributes_following(self.module, sliced), skipping(self.module, skip):
                     found, features = self.run(sliced)
             except Exception as error:  # a user's forward may raise anything at a width that it doesn't expect
-                return f"a narrower run raises {type(error).__name__}: {_short(error)}"
+                return f"a {'shorter' if skip else 'narrower'} run raises {type(error).__name__}: {_short(error)}"
             everything = {group.name: kept.get(group.name, torch.arange(group.size)) for group in self.discovery.groups}
             effect = max((_difference(a, b) for a, b in zip(expected, full, strict=True)), default=0.0)
             for name, axis in self.watched.items():
                 expected = [*expected, oracle_features[name].index_select(1, axis.index(everything).to(oracle_features[name].device))]
                 found = [*found, features[name]]
             if [value.shape for value in found] != [value.shape for value in expected]:
-                return f"a narrower run gives shapes {[tuple(v.shape) for v in found]} instead of {[tuple(v.shape) for v in expected]}"
+                return f"a {'shorter' if skip else 'narrower'} run gives shapes {[tuple(v.shape) for v in found]} instead of {[tuple(v.shape) for v in expected]}"
             difference = max((_difference(a, b) for a, b in zip(found, expected, strict=True)), default=0.0)
             if not difference <= TOLERANCE[self.dtype]:
-                return f"a narrower run differs from the full network without these channels by {difference:.1e}"
+                what = "shorter run differs from the network with the identity there" if skip else "narrower run differs from the full network without these channels"
+                return f"a {what} by {difference:.1e}"
             if effect > 100 * TOLERANCE[self.dtype]:
                 return None
         return "it has no effect on the output that a trial run could see"

@@ -121,6 +121,7 @@ def _convert(experiment: Experiment, data: Dataset, generator: nn.Module, *, dis
             generator,
             example_input(data),
             decompose=experiment.supernet.decompose,
+            skip=experiment.supernet.skip,
             watch=experiment.losses.distillation_layers,
             importance=experiment.supernet.importance,
             discovery=discovery,
