@@ -11,8 +11,8 @@ goes when the command ends. DeepSpeed builds to a small one that is only Python,
     DS_BUILD_OPS=0 pip wheel --no-deps deepspeed -w wheels    # and the same for hjson, msgpack, py-cpuinfo, einops, ninja, psutil, tqdm
     pip download --only-binary :all: pydantic safetensors -d wheels
 
-Checks run in a process of their own, one after the other. One that fails, dies or hangs doesn't keep the others from running. Exit status: 0
-where none failed, 1 where one did, 2 for a wrong argument.
+Checks run in a process of their own, one after the other. One that fails, dies or hangs doesn't keep the others from running.
+Exit status: 0 where none failed, 1 where one did, 2 for a wrong argument.
 
     scripts/gpu_check                                  # a GPU, ten minutes at most
     scripts/gpu_check --wheels wheels --json gpu.json  # what was carried along; the results as data too
@@ -72,15 +72,15 @@ def main(arguments: list[str] | None = None) -> int:
     settings = {"device": given.device, "tiny": given.tiny, "minutes": given.minutes}
     outcomes: list[Outcome] = []
     try:
-        with _wheels(given.wheels) as paths:
-            # Temporary files of checks go with it, those of a check that was ended too.
-            with tempfile.TemporaryDirectory(prefix="gpu_check-") as directory:
-                worker = [sys.executable, str(HERE / "worker.py")]
-                environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *paths]), "TMPDIR": directory}
-                limits = {name: CHECKS[name] for name in names}
-                for outcome in supervise(worker, limits, settings, seconds=60 * given.minutes, environment=environment):
-                    outcomes.append(outcome)
-                    print(outcome.line(), flush=True)
+        # Temporary files of checks go with the directory, those of a check that was ended too.
+        with _wheels(given.wheels) as paths, tempfile.TemporaryDirectory(prefix="gpu_check-") as scratch:
+            worker = [sys.executable, str(HERE / "worker.py")]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *paths])}
+            limits = {name: CHECKS[name] for name in names}
+            told = {**settings, "scratch": scratch}
+            for outcome in supervise(worker, limits, told, seconds=60 * given.minutes, environment=environment):
+                outcomes.append(outcome)
+                print(outcome.line(), flush=True)
     except WheelError as error:
         parser.error(str(error))
     print()

@@ -79,7 +79,7 @@ def scoring(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     built = Built(settings)
     scores: dict[str, dict[str, float]] = {}
     took: dict[str, float] = {}
-    with TemporaryDirectory() as directory:
+    with TemporaryDirectory(dir=settings["scratch"]) as directory:
         judge = Judge.prepare(built.experiment.scores, built.data, Path(directory), seed=0, device=built.device)
         judge.provenance(built.data.test)
         for name, device, precision in (

@@ -35,7 +35,7 @@ def train(settings: Mapping[str, Any], *, deepspeed: dict[str, Any]) -> tuple[st
     for stage in ("teacher", "supernet", "finetune"):
         base[stage]["deepspeed"] = deepspeed
     experiment = Experiment.model_validate(base)
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir=settings["scratch"]) as name:
         directory = Path(name)
         train_teacher(experiment, directory / "teacher")
         train_supernet(experiment, directory / "teacher", directory / "supernet")
@@ -80,7 +80,7 @@ def resume(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     base["teacher"] |= {"checkpoint_every": 2, "log_every": 1}
     experiment = Experiment.model_validate(base)
     weights = []
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir=settings["scratch"]) as name:
         for stops in (None, 5):
             directory = Path(name) / f"stopped at {stops}"
             if stops is not None:
@@ -115,7 +115,7 @@ def real(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         took[what] = round(time.monotonic() - began, 2)
         began = time.monotonic()
 
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir=settings["scratch"]) as name:
         directory = Path(name)
         train_teacher(experiment, directory / "teacher")
         lap("teacher")

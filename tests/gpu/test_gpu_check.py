@@ -93,7 +93,7 @@ def test_what_the_minutes_do_not_suffice_for_is_skipped(tmp_path: Path):
 def test_carried_wheels_are_installed_where_the_machine_lacks_them(tmp_path: Path):
     carried = tmp_path / "carried"
     carried.mkdir()
-    with pytest.raises(WheelError, match="no .whl file"):
+    with pytest.raises(WheelError, match=r"no \.whl file"):
         install(carried, tmp_path / "target")
     for name in ("autogc_carried_example", "numpy"):
         with zipfile.ZipFile(carried / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
