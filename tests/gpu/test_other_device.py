@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from autogc.compression import compress, pack
 from autogc.cost import CostModel
 from autogc.cost.latency.calls import recorded
+from autogc.cost.latency.devices import Load
 from autogc.losses import gradient_penalty
 from autogc.metrics import Judge
 from autogc.search.evaluator import CandidateEvaluator
@@ -219,3 +222,20 @@ def test_judging_takes_all_of_float32(experiment, data, tmp_path: Path):
     before = torch.backends.cudnn.allow_tf32
     judge.score(generate, data.test)
     assert seen == [(False, False)] and torch.backends.cudnn.allow_tf32 == before is True
+
+
+def test_a_gpu_whose_use_is_not_told_is_measured_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    """The driver's library has an error of its own for a part of a GPU and for a virtual one, which torch passes on."""
+
+    class NVMLError(Exception):
+        pass
+
+    def utilization(device: torch.device) -> int:
+        raise NVMLError("Not Supported")
+
+    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(NVMLError=NVMLError))
+    monkeypatch.setattr(torch.cuda, "utilization", utilization)
+    assert Load(torch.device("cuda:0"))._gpu() is None
+    monkeypatch.setattr(torch.cuda, "utilization", lambda device: 40)
+    assert Load(torch.device("cuda:0"))._gpu() == 0.4
+    assert Load(torch.device("cpu"))._gpu() is None
