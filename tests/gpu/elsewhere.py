@@ -67,11 +67,12 @@ def run_operator(func: Any, args: Any, kwargs: dict[str, Any], there: torch.devi
         kwargs = {**kwargs, "device": torch.device("cpu")}
     if kwargs.get("pin_memory"):
         kwargs = {**kwargs, "pin_memory": False}
+    given_out = kwargs.get("out")
     made = func(*tree_map(_held, args), **tree_map(_held, kwargs))
     if name.endswith("_") and name not in ("aten::_to_copy",) and isinstance(args[0], Tensor):
         return args[0]
-    if kwargs.get("out") is not None:
-        raise NotImplementedError(f"{func} with out=")
+    if isinstance(given_out, Tensor):
+        return given_out
     return tree_map(lambda one: There(one, there) if goes and isinstance(one, Tensor) and not isinstance(one, There) else one, made)
 
 
