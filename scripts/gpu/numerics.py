@@ -14,7 +14,6 @@ from findings import Failed
 from setting import Built
 from torch import Tensor
 
-from autogc.compression import pack
 from autogc.cost import CostModel, measure_latency, measure_peak
 from autogc.device_lock import measuring
 from autogc.inference import full_float32, in_precision
@@ -31,16 +30,15 @@ CLOCKS = (0.5, 2.0)
 
 
 def subnets(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Compare pictures of subnets that use every dimension, sliced and extracted, and their packed weights, with the CPU's."""
+    """Compare pictures of subnets that use every dimension, sliced and extracted, and their compressed weights, with the CPU's."""
     built = Built(settings)
     images = next(built.data.validation.batches(2)).input
     candidates = built.candidates(4 if settings["tiny"] else 12)
     rows: list[dict[str, Any]] = []
-    with full_float32(), torch.inference_mode():
-        expected = [built.supernet(images, one) for one in candidates]
-        packed = [_packed(built, one) for one in candidates]
+    with full_float32(), torch.no_grad():
+        expected = [(built.supernet(images, one), built.supernet.materialize(one)) for one in candidates]
         there = built.supernet.to(built.device)
-        for one, pictures, stored in zip(candidates, expected, packed, strict=True):
+        for one, (pictures, tensors) in zip(candidates, expected, strict=True):
             sliced = there(images.to(built.device), one).cpu()
             alone = there.extract(one)(images.to(built.device)).cpu()
             row = {
@@ -48,30 +46,21 @@ def subnets(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
                 "quantised_activations": "activation_bits" in one.choices,
                 "from_cpu": float((sliced - pictures).abs().max()),
                 "extracted": float((alone - sliced).abs().max()),
-                "differing_layers": [name for name, data in _packed(built, one).items() if data != stored[name]],
+                "differing_weights": [name for name, made in there.materialize(one).items() if not torch.equal(made.cpu(), tensors[name])],
             }
             rows.append(row)
     wrong = [
         row
         for row in rows
         if not max(row["from_cpu"], row["extracted"]) <= (QUANTISED if row["quantised_activations"] else PICTURES)
-        or (row["differing_layers"] and settings["device"] == "cpu")
+        or (row["differing_weights"] and settings["device"] == "cpu")
     ]
     furthest = max(row["from_cpu"] for row in rows)
-    layers = sum(len(row["differing_layers"]) for row in rows)
-    said = f"{len(rows)} subnets, pictures at most {furthest:.1e} from the CPU's, {layers} layers packed to other bytes"
+    count = sum(len(row["differing_weights"]) for row in rows)
+    said = f"{len(rows)} subnets, pictures at most {furthest:.1e} from the CPU's, {count} weights compressed to other bits"
     if wrong:
         raise Failed(f"{len(wrong)} of {said}", {"subnets": rows})
     return said, {"subnets": rows}
-
-
-def _packed(built: Built, candidate: Any) -> dict[str, bytes]:
-    tensors = built.supernet._slicer.slice(dict(built.supernet.module.named_parameters()), built.supernet.kept(candidate))
-    found = {}
-    for layer in built.supernet.layers:
-        for name in built.supernet.weights_of(layer, candidate.get("operator", layer, "dense")):
-            found[name] = pack(tensors[name], built.supernet.values_of(layer, candidate))
-    return found
 
 
 def scoring(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
