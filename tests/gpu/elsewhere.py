@@ -2,7 +2,8 @@
 
 Values are real, so whole programs run on it, their control flow with them; but indices that PyTorch itself moves there (a list in
 brackets, ``torch.tensor(..., device=...)``) have none, so numbers are compared only where there are no such. What a GPU refuses is
-refused: an operator whose tensors are on two devices (but for a scalar of no axes, and indices on the CPU), and a NumPy array of what is not on the CPU.
+refused: an operator whose tensors are on two devices (but for a scalar of no axes, and indices on the CPU), and a NumPy array of what is
+not on the CPU.
 """
 
 from __future__ import annotations
