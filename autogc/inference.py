@@ -80,6 +80,21 @@ def in_precision(precision: Precision, device: torch.device) -> Any:
     return nullcontext() if precision == "float32" else torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Compute float32 products on a GPU with all of their 24 bits while the block runs, so that they are a CPU's but for rounding.
+
+    PyTorch lets cuDNN take convolutions in TF32, which keeps 11 of them. Autocast to bfloat16 goes on inside of it.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+    try:
+        cudnn.allow_tf32 = matmul.allow_tf32 = False
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
 def quick_in_bfloat16(device: torch.device) -> bool:
     """Return whether the device multiplies bfloat16 faster than float32, by what it says of itself."""
     if device.type == "cuda":

@@ -13,6 +13,7 @@ from autogc.cost import fvcore_macs
 from autogc.errors import CheckpointError
 from autogc.export.package import load_package, unpack_weights
 from autogc.export.tensors import named_tensors
+from autogc.inference import full_float32
 from autogc.supernet.statistics import statistics_of
 from autogc.supernet.supernet import Supernet
 
@@ -70,7 +71,7 @@ def _difference(module: torch.nn.Module, supernet: Supernet, candidate: Any, exa
     module.to(example.device)
     try:
         # Full float32 on GPUs, where TF32's 10 bits would drown what is looked for.
-        with torch.inference_mode(), torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+        with torch.inference_mode(), full_float32():
             images = []
             for generate in (module, partial(supernet, candidate=candidate, statistics=statistics_of(module))):
                 with torch.random.fork_rng(devices=[]):

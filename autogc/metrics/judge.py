@@ -16,7 +16,7 @@ from autogc.data import Dataset, Split
 from autogc.device_lock import working
 from autogc.errors import MetricError
 from autogc.files import sha256_json
-from autogc.inference import Precision, in_precision, keeping_memory, suited_format
+from autogc.inference import Precision, full_float32, in_precision, keeping_memory, suited_format
 from autogc.metrics import statistics, storage
 from autogc.metrics.assessment import Assessment, assessment
 from autogc.metrics.catalogue import METRICS, lacking, too_few
@@ -143,7 +143,8 @@ class Judge:
             setting = replace(setting, reference=real.reference)
         running = [METRICS[name](setting) for name in wanted]
         devices = [self.device] if self.device.type == "cuda" else []
-        with working(str(self.device)), keeping_memory(), torch.inference_mode(), torch.random.fork_rng(devices=devices):
+        drawing = torch.random.fork_rng(devices=devices)
+        with working(str(self.device)), keeping_memory(), full_float32(), torch.inference_mode(), drawing:
             torch.manual_seed(self.seed)  # a generator that draws noise draws the same whatever was scored before
             for batch in split.batches(batch_size, limit=count):
                 pictures = checked(generate(batch.input.to(self.device)), batch.target, names=batch.names)
@@ -240,7 +241,7 @@ class Judge:
             return None, 0, {}
         found: list[Tensor] = []
         count = 0
-        with keeping_memory(), torch.inference_mode():
+        with keeping_memory(), full_float32(), torch.inference_mode():
             for pictures, labels in _real_batches(split, limit=self._count(split, images)):
                 seen = observed(self.networks, pictures.to(self.device), needs, self._setting, labels=labels)
                 _feed(running, seen)

@@ -25,6 +25,7 @@ from autogc.data import Dataset, Split
 from autogc.device_lock import working
 from autogc.errors import ConfigError, MetricError
 from autogc.files import replacing, sha256_file
+from autogc.inference import full_float32
 from autogc.metrics.frechet import Reference
 from autogc.metrics.networks import Networks
 from autogc.metrics.pixels import coloured
@@ -160,7 +161,7 @@ def gather(network: JudgeNetwork, split: Split, *, data: str, device: torch.devi
     count = 0
     network.to(device).eval()
     progress.start(f"statistics of the {split.name} split", total=_count(split))
-    with torch.inference_mode():
+    with full_float32(), torch.inference_mode():
         for pictures in split.real_batches(BATCH):
             with working(str(device)):
                 features = network.features(coloured(pictures.to(device))).double().cpu()

@@ -83,7 +83,9 @@ def _follow_inputs(module: nn.Module, example_shape: Sequence[int] | None) -> No
     try:
         if norms:
             with FakeTensorMode(allow_non_fake_inputs=True):
-                module.eval()(torch.empty(*example_shape))
+                # Where the module is: a supernet that is on a GPU has subnets there.
+                held = next((tensor for tensor in (*module.parameters(), *module.buffers())), None)
+                module.eval()(torch.empty(*example_shape, device=None if held is None else held.device))
     finally:
         for handle in handles:
             handle.remove()

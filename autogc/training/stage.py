@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
@@ -157,8 +158,11 @@ def _suffix(way: str | None) -> str:
 
 def write_result(directory: Path, **figures: Any) -> None:
     """Write ``result.json`` with the versions that it came about with."""
-    names = ("torch", "deepspeed", "safetensors")
-    versions = {name: importlib.metadata.version(name) for name in names} | {"autogc": __version__, "python": platform.python_version()}
+    versions = {"autogc": __version__, "python": platform.python_version()}
+    for name in ("torch", "deepspeed", "safetensors"):
+        # A teacher that was trained elsewhere is taken over without DeepSpeed.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
     write_json(directory / RESULT, figures | {"versions": versions})
 
 

@@ -62,7 +62,8 @@ def recorded(module: nn.Module, shape: Sequence[int], owners: Sequence[str]) -> 
     """
     recorder = _Recorder()
     with _followed(module, owners, recorder), FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode():
-        image = torch.empty(*shape)
+        # Where the module is: the export moves a run's supernet to the GPU.
+        image = torch.empty(*shape, device=next((held.device for held in [*module.parameters(), *module.buffers()]), None))
         with recorder:
             module.eval()(image)
     return tuple(recorder.calls)

@@ -104,6 +104,10 @@ class Load:
         if self._device.type != "cuda":
             return None
         try:
+            import pynvml  # what torch asks, too
+        except ImportError:
+            return None
+        try:
             return torch.cuda.utilization(self._device) / 100
-        except (ImportError, RuntimeError):  # the driver's library is not there, or does not say
+        except (RuntimeError, pynvml.NVMLError):  # no driver; or a part of a GPU, or a virtual one, whose use it does not tell
             return None

@@ -8,8 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.optimize import nnls
-from scipy.stats import kendalltau
 
 from autogc.cost.latency.features import CHUNK, FEATURES, FeatureTable, Owners, merged, summed, tables_of
 from autogc.cost.latency.program import kept_channels
@@ -72,12 +70,16 @@ def fitted_weights(features: np.ndarray, milliseconds: np.ndarray, *, backend: s
     trust = TRUST.get(backend, TRUST_ELSEWHERE) * np.sqrt(len(features))
     pull = np.zeros((kinds, features.shape[1] + 1))
     pull[np.arange(kinds), np.arange(kinds)] = trust
+    from scipy.optimize import nnls  # late: a machine that only trains need not have it
+
     solution, _ = nnls(np.vstack([rows, pull]), np.concatenate([np.ones(len(rows)), np.full(kinds, trust)]))
     return solution[:-1], float(solution[-1])
 
 
 def judged(predicted: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
     """Return Kendall's tau-b and the median relative error of predictions (N,) for measurements (N,); tau is 0 where one is constant."""
+    from scipy.stats import kendalltau
+
     tau = float(kendalltau(predicted, measured).statistic) if len(measured) > 1 else 0.0
     return (tau if np.isfinite(tau) else 0.0), float(np.median(np.abs(predicted - measured) / measured))
 
