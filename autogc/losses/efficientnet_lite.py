@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0, a network that tells ImageNet's classes apart, whose weights come as a Python package: nothing is downloaded at run time.
+"""EfficientNet-Lite0, a network that tells ImageNet's classes apart. Its weights come as a Python package: nothing is downloaded later.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (ICML 2019), Table 1 (B0), as Google's Lite variant
-has it: without squeeze-and-excitation, and with ReLU6 in the place of swish. It has 4.65 million parameters and 0.39 billion MACs per image
+has it: without squeeze-and-excitation, and with ReLU6 in the place of swish. It has 4.65 million parameters and 385 million MACs per image
 of 224 x 224.
 """
 
@@ -186,7 +186,9 @@ def weights_file(weights: str | None, *, user: str) -> Path:
 def load(path: Path) -> EfficientNetLite0:
     """Return the network with the weights in a file, a plain state dict (.pth or .safetensors) with the package's names and shapes.
 
-    Nothing is unpickled but tensors, and no random number is drawn. Raises ``CheckpointError``, naming tensors, for a file that does not fit.
+    Nothing is unpickled but tensors, and no random number is drawn.
+
+    Raises ``CheckpointError``, naming tensors, for a file that does not fit.
     """
     # On no device: the tensors are the file's, folded.
     with torch.device("meta"):

@@ -74,7 +74,9 @@ class EfficientNetLiteDistance(nn.Module):
 def efficientnet_lite0(
     *, weights: str | None = None, layers: Mapping[str, float] | None = None, distance: str = "cosine"
 ) -> EfficientNetLiteDistance:
-    """Return the distance in the features of EfficientNet-Lite0 trained on ImageNet, with the weights of the package or the file ``weights``.
+    """Return the distance in the features of EfficientNet-Lite0 trained on ImageNet.
+
+    The weights are the package's (extra ``judges``), or those of the file ``weights``.
 
     ``layers`` maps stages (``stage1`` to ``stage9``) to weights, and by default has one of each resolution, each with the weight 1.
     ``distance`` is ``cosine`` (LPIPS's equation 1 without learnt weights), ``l1`` or ``mse``.

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 a second time, straight from the published tensors: float64, batch normalisation by its formula, padding written out."""
+"""EfficientNet-Lite0 a second time, from the published tensors: float64, batch normalisation by its formula, padding written out."""
 
 from __future__ import annotations
 

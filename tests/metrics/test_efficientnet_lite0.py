@@ -19,8 +19,10 @@ from autogc.config.experiment import Component, ScoresConfig
 from autogc.data import DATASETS
 from autogc.errors import CheckpointError, ConfigError
 from autogc.losses import efficientnet_lite
-from autogc.metrics import FEATURE_NETWORKS, Judge, Reference, inception_score, kernel_distance
+from autogc.metrics import FEATURE_NETWORKS, Judge, Reference
+from autogc.metrics.inception_score import inception_score
 from autogc.metrics.judge_networks.efficientnet_lite0 import EfficientNetLite0Judge
+from autogc.metrics.kid import kernel_distance
 from autogc.metrics.registry import hash_tensors
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -1,4 +1,4 @@
-"""A feature network and classifier that is trained on ImageNet and needs no download: EfficientNet-Lite0, whose weights come as a package."""
+"""A feature network and classifier that is trained on ImageNet and needs no download: EfficientNet-Lite0, from a package of weights."""
 
 from __future__ import annotations
 
