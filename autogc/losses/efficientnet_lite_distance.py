@@ -83,7 +83,7 @@ def efficientnet_lite0(
 
     Raises ConfigError where the package is not installed or an argument cannot be, CheckpointError for weights that do not fit.
     """
-    path = weights_file(weights, user="losses.perceptual: efficientnet_lite0")
+    path = weights_file(weights, user="efficientnet_lite0")
     return EfficientNetLiteDistance(
         load(path), DEFAULT_STAGES if layers is None else layers, distance=distance, weights_hash=sha256_file(path)
     ).eval()

@@ -184,7 +184,7 @@ def test_other_weights_are_told_apart(tmp_path: Path) -> None:
     copy.write_bytes((tmp_path / "mine.pth").read_bytes())
     with pytest.raises(CheckpointError, match="its SHA-256 begins with 57934424, and it begins with"):
         build(weights=str(copy))
-    with pytest.raises(ConfigError, match=r"scores\.feature_network: efficientnet_lite0: .*none\.pth does not exist"):
+    with pytest.raises(ConfigError, match=r"efficientnet_lite0: .*none\.pth does not exist"):
         build(weights=str(tmp_path / "none.pth"))
 
 

@@ -60,6 +60,6 @@ def efficientnet_lite0(*, weights: str | None = None, data: Dataset, seed: int) 
     Raises ``ConfigError`` where there are no weights, saying what to install, ``CheckpointError`` for a file of the wrong hash or shapes.
     """
     del data, seed  # It judges any image, and nothing is drawn.
-    path = efficientnet_lite.weights_file(weights, user="scores.feature_network: efficientnet_lite0")
+    path = efficientnet_lite.weights_file(weights, user="efficientnet_lite0")
     check_named_hash(path)
     return EfficientNetLite0Judge(path)
