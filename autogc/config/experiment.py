@@ -224,7 +224,8 @@ class ScoresConfig(Section):
     """The networks that judge: ``feature_network`` for FID, KID, precision and recall, and the Inception Score, ``segmenter`` for mIoU and
     pixel accuracy, ``similarity`` for LPIPS; null for none.
 
-    ``auto`` is what suits the dataset: ``dataset_segmenter`` where there are labels, else ``dataset_classifier`` where there are domains.
+    ``auto`` is what suits the dataset: ``dataset_segmenter`` where there are labels, else ``dataset_classifier`` where there are domains,
+    else for colour images ``efficientnet_lite0``, which the extra ``judges`` installs.
     """
 
     feature_network: Component | None = Component(name="auto")

@@ -3,6 +3,7 @@
 from autogc.losses.adversarial import ADVERSARIAL, AdversarialLoss, over_scales
 from autogc.losses.classification import domain_classification
 from autogc.losses.distillation import feature_distillation
+from autogc.losses.efficientnet_lite_distance import EfficientNetLiteDistance
 from autogc.losses.feature_matching import feature_matching
 from autogc.losses.gradient_penalty import gradient_penalty
 from autogc.losses.perceptual import PERCEPTUAL
@@ -12,6 +13,7 @@ __all__ = [
     "ADVERSARIAL",
     "PERCEPTUAL",
     "AdversarialLoss",
+    "EfficientNetLiteDistance",
     "domain_classification",
     "feature_distillation",
     "feature_matching",

@@ -93,7 +93,7 @@ def fill_features(layers: nn.ModuleDict, path: Path, *, what: str) -> None:
 
     Raises ``CheckpointError`` for a file that has none, or others.
     """
-    state = _read(path)
+    state = read_state_dict(path)
     # torchvision numbers all layers together; what is behind the deepest one, and the classifier, is left out.
     for number, layer in enumerate(layers.values()):
         for part, parameter in layer.named_parameters():
@@ -107,7 +107,11 @@ def fill_features(layers: nn.ModuleDict, path: Path, *, what: str) -> None:
             parameter.data.copy_(found)
 
 
-def _read(path: Path) -> dict[str, object]:
+def read_state_dict(path: Path) -> dict[str, object]:
+    """Return what a file holds by name (.safetensors, or PyTorch's own format), unpickling nothing but tensors and plain values.
+
+    Raises ``CheckpointError`` for a file that holds something else.
+    """
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))

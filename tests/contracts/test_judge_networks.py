@@ -58,6 +58,11 @@ def inception_fid(registry, path):
     return registry.build("inception_fid", {"weights": str(path / "weights.pth")}, data=DATA, seed=0), DATA
 
 
+def efficientnet_lite0(registry, _path):
+    """Built from the published weights, which the tests install."""
+    return registry.build("efficientnet_lite0", {}, data=DATA, seed=0), DATA
+
+
 def network_file(registry, path):
     if not (path / "weights.pt").exists():
         torch.manual_seed(0)
@@ -110,6 +115,7 @@ EXAMPLES = {
     "lenet_mnist": lenet_mnist,
     "drn_cityscapes": drn_cityscapes,
     "inception_fid": inception_fid,
+    "efficientnet_lite0": efficientnet_lite0,
     "network_file": network_file,
     "segmenter_file": segmenter_file,
     "teacher_discriminator": teacher_discriminator,

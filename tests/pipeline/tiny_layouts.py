@@ -37,6 +37,10 @@ def lay_out(experiment: Experiment, directory: Path) -> list[str]:
             path = directory / f"{named.name}.pth"
             torch.save(NETWORKS[named.name](label="untrained").half().state_dict(), path)
             overrides.append(f"scores.{role}.args.weights={path}")
+    perceptual = experiment.losses.perceptual
+    if perceptual is not None and "weights" in perceptual.args:
+        # VGG19's file would be 80 MB of noise; losses/test_perceptual.py is about it.
+        overrides += ["losses.perceptual=null", "losses.perceptual_weight=0"]
     return overrides
 
 
