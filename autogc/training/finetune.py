@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autogc.config.experiment import Experiment
 from autogc.data import Dataset
 from autogc.errors import ConfigError
-from autogc.export import Package, load_package, write_like
+from autogc.export import Package, draw_fresh, load_package, write_like
 from autogc.files import sha256_file
 from autogc.progress import Progress, Silent
 from autogc.training.features import FeatureAdapters, feature_channels
@@ -36,6 +36,7 @@ def finetune(
     directory: str | Path,
     *,
     discriminator: str | Path,
+    fresh: int | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -46,6 +47,8 @@ def finetune(
     ships. ``teacher`` is the teacher's directory; ``discriminator`` the file to go on from, the supernet's. Where the supernet and its
     feature maps lie beside that file, the maps go on from them too; otherwise they start anew. A directory with a result of these settings
     is left as it is, one with checkpoints is continued.
+    With a seed as ``fresh`` the subnet starts from fresh weights that are drawn with it, and so do the feature maps and the order of the
+    data: nothing of the supernet is used (``distil_alone``).
 
     Raises CheckpointError, ConfigError (another input size or number of channels than the data's), DivergenceError, RunDirectoryError.
     """
@@ -57,6 +60,7 @@ def finetune(
             "package": str(Path(package_directory).resolve()),
             "discriminator": str(Path(discriminator).resolve()),
             "directory": str(Path(directory).resolve()),
+            "fresh": fresh,
         },
         device=experiment.device,
         workers=experiment.workers,
@@ -100,13 +104,21 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     directory, discriminator = Path(given["directory"]), Path(given["discriminator"])
     config, data, package = experiment.finetune, build_data(experiment), load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
-    sources = [package.hash, sha256_file(Path(given["teacher"]) / GENERATOR), sha256_file(discriminator)]
-    loop = Loop("finetune", config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
+    fresh, name = given["fresh"], "finetune" if given["fresh"] is None else "distilled alone"
+    if fresh is not None:
+        experiment = experiment.model_copy(update={"seed": fresh})  # the data stays that of the experiment's own
+    start = package.hash if fresh is None else {"fresh": package.architecture}
+    sources = [start, sha256_file(Path(given["teacher"]) / GENERATOR), sha256_file(discriminator)]
+    loop = Loop(name, config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
     if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
         return
+    if fresh is not None:
+        with seeded(fresh, name):
+            draw_fresh(package)
     layers = experiment.losses.distillation_layers
     teacher = load_teacher(experiment, data, given["teacher"])
-    adapters = _adapters(experiment, data, package, teacher, discriminator.parent, progress)
+    inherited = discriminator.parent if fresh is None else None
+    adapters = _adapters(experiment, data, package, teacher, inherited, progress)
     objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
     student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
     critics = CriticSide(load_discriminator(experiment, data, discriminator), objective)
@@ -118,22 +130,22 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     outcome = loop.run(trainer, worker, progress)
     weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
     if worker.leads:
-        write_successor(package, student, weights, loop, outcome, how="fine-tuned")
+        write_successor(package, student, weights, loop, outcome, how="fine-tuned" if fresh is None else name)
         files = {ADAPTERS: with_prefix_removed(weights, "adapters."), DISCRIMINATOR: with_prefix_removed(critic, "net.")}
         finish(loop, outcome, worker, files, parameters=count_parameters(package.module))
     trainer.close()
 
 
 def _adapters(
-    experiment: Experiment, data: Dataset, package: Package, teacher: nn.Module, supernet_directory: Path, progress: Progress
+    experiment: Experiment, data: Dataset, package: Package, teacher: nn.Module, supernet_directory: Path | None, progress: Progress
 ) -> FeatureAdapters:
-    """The supernet's maps, narrowed to the channels that the subnet has; fresh ones where there is no supernet."""
+    """The supernet's maps, narrowed to the channels that the subnet has; fresh ones where there is no supernet, or none is to be used."""
     layers = experiment.losses.distillation_layers
-    if all((supernet_directory / name).is_file() for name in (SUPERNET, ADAPTERS)):
+    if supernet_directory is not None and all((supernet_directory / name).is_file() for name in (SUPERNET, ADAPTERS)):
         supernet = load_supernet(experiment, data, supernet_directory)
         kept = [supernet.watched_index(layer, package.candidate) for layer in layers]
         return load_adapters(experiment, data, supernet_directory).narrowed(kept)
-    if layers:
+    if layers and supernet_directory is not None:
         progress.note(f"finetune: no supernet beside the discriminator in {supernet_directory}; the feature maps start anew")
     example = example_input(data)
     with seeded(experiment.seed, "adapters"):
