@@ -13,7 +13,7 @@ from autogc.pipeline import Run
 from autogc.pipeline.compare import Comparison, Outcome, Ranked, Ranking, verdict
 from autogc.pipeline.compare.comparison import tau
 from autogc.pipeline.compare.ranking import spread_over_cost
-from autogc.pipeline.compare.uniform import nearest_from_above, uniform_of, write_uniform
+from autogc.pipeline.compare.uniform import kept_channels, nearest_from_above, uniform_of, write_uniform
 from autogc.pipeline.compare.write import averaged, table_rows
 from autogc.progress import Silent
 from autogc.search import Evaluation
@@ -133,9 +133,17 @@ def test_a_comparison_is_json(tmp_path: Path) -> None:
     assert Comparison.of(tmp_path).outcomes == (found,)
 
 
+def test_rounding_up_is_exact_for_a_sizes_own_shares() -> None:
+    for size in range(1, 65):
+        for multiple in (one for one in (1, 4) if size % one == 0):
+            for kept in range(multiple, size + 1, multiple):
+                assert kept_channels(size, multiple, kept / size) == kept
+    assert kept_channels(12, 4, 0.34) == 8 and kept_channels(7, 1, 0.01) == 1
+
+
 def test_the_nearest_from_above() -> None:
     sizes = [1, 2, 4, 7, 9]
-    for wanted in range(0, 100):
+    for wanted in range(100):
         above = [size for size in sizes if size * size >= wanted]
         size, below = nearest_from_above(sizes, lambda size: size * size, wanted)
         assert size == (above[0] if above else 9)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from autogc.cost import CostModel
 from autogc.errors import AutogcError
 from autogc.export import write_package
 from autogc.export.package import MANIFEST
-from autogc.files import read_json, write_json
+from autogc.files import read_json, sha256_json, write_json
 from autogc.models import build_generator_component, completed
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.supernet import Supernet
@@ -44,7 +44,7 @@ class Uniform:
     @property
     def slug(self) -> str:
         """The name of its directory."""
-        return self.label.replace(" %", "pc").replace(" ", "-")
+        return self.label.replace(" ", "-") if self.widths is None else f"widths-{sha256_json(dict(self.widths))[:16]}"
 
     @property
     def note(self) -> str:
@@ -147,7 +147,7 @@ def _by_groups(run: Run, wanted: float) -> Uniform:
     shares = shares or [1.0]
 
     def widths(place: int) -> dict[str, int]:
-        return {group.name: _kept(group.size, group.multiple, shares[place]) for group in groups}
+        return {group.name: kept_channels(group.size, group.multiple, shares[place]) for group in groups}
 
     def macs(place: int) -> float:
         return run.costs.costs(_candidate(run, widths(place)), only=("macs",))["macs"]
@@ -160,11 +160,10 @@ def _by_groups(run: Run, wanted: float) -> Uniform:
     return Uniform(label(place), macs(place), wanted, widths=widths(place), below=below)
 
 
-def _kept(size: int, multiple: int, share: float) -> int:
+def kept_channels(size: int, multiple: int, share: float) -> int:
     """Return ``share`` of ``size`` channels, rounded up to a multiple."""
-    # Exact where the share is one of this size's own: 3 / 7 * 7 may be a little above 3.
-    steps = next(number for number in itertools.count(1) if number * multiple >= share * size - 1e-9)
-    return min(steps * multiple, size)
+    # Less a little: where the share is one of this size's own, 3 / 7 of 7 may come out above 3.
+    return min(max(1, ceil((share * size - 1e-9) / multiple)) * multiple, size)
 
 
 def _candidate(run: Run, widths: Mapping[str, int]) -> Candidate:
