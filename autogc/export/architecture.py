@@ -28,7 +28,7 @@ def describe(module: nn.Module, generator: GeneratorConfig) -> dict[str, Any]:
     """
     modules: dict[str, Spec] = {}
     resized: dict[str, dict[str, Any]] = {}
-    _compare(module, _fresh(generator), "", modules, resized)
+    _compare(module, fresh(generator), "", modules, resized)
     return {
         "builder": builder_of(generator),
         "modules": modules,
@@ -43,7 +43,7 @@ def build(architecture: dict[str, Any], generator: GeneratorConfig) -> nn.Module
     ``generator`` is its builder, as :func:`autogc.export.source.generator_of` gives it. Raises ConfigError for a builder that is not
     registered here or a class that can't be built, and CheckpointError for what does not fit the builder's module.
     """
-    module = _fresh(generator)
+    module = fresh(generator)
     with torch.random.fork_rng(devices=[]):
         for name, spec in architecture["modules"].items():
             parent, _, leaf = name.rpartition(".")
@@ -63,7 +63,7 @@ def build(architecture: dict[str, Any], generator: GeneratorConfig) -> nn.Module
     return module.eval()
 
 
-def _fresh(generator: GeneratorConfig) -> nn.Module:
+def fresh(generator: GeneratorConfig) -> nn.Module:
     """Build the full generator as a supernet has it, its weights plain, without disturbing the caller's random numbers."""
     with torch.random.fork_rng(devices=[]):
         module = build_completed(generator)

@@ -154,7 +154,7 @@ def _markdown(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetR
 def _page(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow], facts: Mapping[str, str], files: Sequence[str]) -> str:
     parts = [f"<h1>{escape(name)}</h1>"]
     if rows:
-        parts += [f"<h2>{MEASURED}</h2>", _html_table(rows)]
+        parts += [f"<h2>{MEASURED}</h2>", subnets_html(rows)]
     for file in files:
         parts.append(f"<h2>{CAPTIONS[file]}</h2>")
         if file == FRONT_PNG:
@@ -164,23 +164,23 @@ def _page(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow],
         else:
             parts.append(f'<div class="scroll"><a href="{file}"><img src="{file}" alt="{CAPTIONS[file]}"></a></div>')
     if members:
-        parts += [f"<h2>{SEARCHED}</h2>", _html_table(members)]
+        parts += [f"<h2>{SEARCHED}</h2>", subnets_html(members)]
     if tables := parts_tables(rows):
         parts.append(f'<h2>{PARTS}</h2><p>Numbers: <a href="{PARTS_CSV}">{PARTS_CSV}</a>.</p>')
-        parts += [_html((table.title, *table.subnets), [(name, *cells) for name, cells in table.lines]) for table in tables]
+        parts += [html_table((table.title, *table.subnets), [(name, *cells) for name, cells in table.lines]) for table in tables]
     listed = "".join(f"<dt>{escape(what)}</dt><dd>{escape(how)}</dd>" for what, how in facts.items())
     parts.append(f"<h2>Where the numbers come from</h2><dl>{listed}</dl>")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(name)}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
 
 
-def _html_table(rows: Sequence[SubnetRow]) -> str:
+def subnets_html(rows: Sequence[SubnetRow]) -> str:
     columns, teacher = columns_of(rows), teacher_of(rows)
     lines = [(row.name, *(cell(row, column, teacher=teacher) for column in columns)) for row in rows]
-    return _html(("subnet", *(QUANTITIES[column].title for column in columns)), lines)
+    return html_table(("subnet", *(QUANTITIES[column].title for column in columns)), lines)
 
 
-def _html(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def html_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     heads = "".join(f"<th>{escape(text)}</th>" for text in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in cells) + "</tr>" for cells in lines)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -1,6 +1,6 @@
 """Training: the teacher, the supernet, a subnet further; under DeepSpeed, in one process or on several launched by Ray."""
 
-from autogc.training.baseline import train_from_scratch, train_other_generator
+from autogc.training.baseline import distil_alone, train_from_scratch
 from autogc.training.checkpoint import newest_step
 from autogc.training.finetune import finetune
 from autogc.training.supernet import build_supernet, load_adapters, load_supernet, train_supernet
@@ -8,6 +8,7 @@ from autogc.training.teacher import load_discriminator, load_teacher, train_teac
 
 __all__ = [
     "build_supernet",
+    "distil_alone",
     "finetune",
     "load_adapters",
     "load_discriminator",
@@ -15,7 +16,6 @@ __all__ = [
     "load_teacher",
     "newest_step",
     "train_from_scratch",
-    "train_other_generator",
     "train_supernet",
     "train_teacher",
 ]

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from autogc.config.experiment import Component, Experiment, Optimization
-from autogc.export import load_package
+from autogc.config.experiment import Experiment, Optimization
+from autogc.export import draw_fresh, load_package
 from autogc.progress import Progress, Silent
-from autogc.training.finetune import check_package_fits, write_successor
+from autogc.training.finetune import check_package_fits, finetune, write_successor
 from autogc.training.launch import launch
 from autogc.training.loop import Loop
 from autogc.training.randomness import seeded
@@ -28,7 +26,7 @@ from autogc.training.stage import (
 )
 from autogc.training.students import CompressedStudent
 from autogc.training.tasks import task_of
-from autogc.training.teacher import teacher_trainer, train_teacher
+from autogc.training.teacher import teacher_trainer
 from autogc.training.weights import with_prefix_removed
 from autogc.training.worker import Worker
 
@@ -40,13 +38,15 @@ def train_from_scratch(
     *,
     optimization: Optimization,
     teacher: str | Path | None = None,
+    seed: int | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Train the architecture of an exported subnet from fresh weights on the teacher's objective; write a package to ``directory``.
 
     Its compression takes part in the training, as in fine-tuning; nothing is distilled, and the discriminator starts fresh too.
-    ``optimization`` says for how long. In imitation the targets are the outputs in the directory ``teacher``, or made anew. Otherwise like ``finetune``.
+    ``optimization`` says for how long; ``seed`` is that of the weights and of the order of the data, the experiment's by default.
+    In imitation the targets are the outputs in the directory ``teacher``, or made anew. Otherwise like ``finetune``.
     """
     launch(
         _train,
@@ -56,6 +56,7 @@ def train_from_scratch(
             "package": str(Path(package_directory).resolve()),
             "teacher": None if teacher is None else str(Path(teacher).resolve()),
             "directory": str(Path(directory).resolve()),
+            "seed": experiment.seed if seed is None else seed,
         },
         device=experiment.device,
         workers=experiment.workers,
@@ -64,27 +65,27 @@ def train_from_scratch(
     )
 
 
-def train_other_generator(
+def distil_alone(
     experiment: Experiment,
-    generator: Component,
+    teacher: str | Path,
+    package_directory: str | Path,
     directory: str | Path,
     *,
-    optimization: Optimization,
+    discriminator: str | Path | None = None,
+    seed: int | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Train another generator, such as a uniformly narrower one, as the teacher is trained; the files are a teacher's."""
-    teacher = {**optimization.model_dump(mode="json"), "checkpoint": None, "discriminator_checkpoint": None}
-    other = {**experiment.model_dump(mode="json"), "generator": generator.model_dump(mode="json"), "teacher": teacher}
-    train_teacher(Experiment.model_validate(other), directory, address=address, progress=progress)
+    """Train the architecture of an exported subnet from fresh weights on the student's objective, as ``experiment.finetune`` says.
 
-
-def reinitialize(module: nn.Module) -> None:
-    """Give every layer that can draw its own weights new ones, as PyTorch does when it makes the layer."""
-    for part in module.modules():
-        reset = getattr(part, "reset_parameters", None)
-        if callable(reset):
-            reset()
+    It is fine-tuning without the supernet: the same losses, the same teacher, the same compression in every forward pass, but weights and
+    feature maps start fresh. ``discriminator`` is the file to go on from, where the losses need one: the teacher's, as the supernet had
+    it. ``seed`` is that of the weights and of the order of the data, the experiment's by default. Otherwise like ``finetune``.
+    """
+    fresh = experiment.seed if seed is None else seed
+    finetune(
+        experiment, teacher, package_directory, directory, discriminator=discriminator, fresh=fresh, address=address, progress=progress
+    )
 
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
@@ -92,12 +93,13 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     directory, data = Path(given["directory"]), build_data(experiment, teacher=given["teacher"])
     package = load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
+    experiment = experiment.model_copy(update={"seed": given["seed"]})  # the data stays that of the experiment's own
     own = identity(experiment, config, data, architecture=package.architecture, from_scratch=True)
     loop = Loop("from scratch", config, data.train, experiment.seed, directory, own)
     if worker.agree(int(worker.leads and is_done(directory, own, progress))):
         return
     with seeded(experiment.seed, "from scratch"):
-        reinitialize(package.module)
+        draw_fresh(package)
     objective = task_of(experiment, data).teacher(experiment.losses, data).to(worker.device)
     companions = {way: build_generator(experiment, data, way=way) for way in objective.companions}
     student = CompressedStudent(package.module, package.values, objective, companions=companions).requires_grad_(True)

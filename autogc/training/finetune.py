@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autogc.config.experiment import Experiment
 from autogc.data import Dataset
 from autogc.errors import ConfigError
-from autogc.export import Package, load_package, write_like
+from autogc.export import Package, draw_fresh, load_package, write_like
 from autogc.files import sha256_file
 from autogc.progress import Progress, Silent
 from autogc.training.features import FeatureAdapters, feature_channels
@@ -47,6 +47,7 @@ def finetune(
     *,
     discriminator: str | Path | None = None,
     supernet: str | Path | None = None,
+    fresh: int | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -58,6 +59,8 @@ def finetune(
     discriminator ask for. ``supernet`` is the supernet's directory, that file's where it is not said: where it holds the supernet and its
     feature maps, the maps go on from them; otherwise they start anew. A directory with a result of these settings
     is left as it is, one with checkpoints is continued.
+    With a seed as ``fresh`` the subnet starts from fresh weights that are drawn with it, and so do the feature maps and the order of the
+    data: nothing of the supernet is used (``distil_alone``).
 
     Raises CheckpointError, ConfigError (another input size or number of channels than the data's; losses that need a discriminator, and
     none given), DivergenceError, RunDirectoryError.
@@ -71,6 +74,7 @@ def finetune(
             "discriminator": None if discriminator is None else str(Path(discriminator).resolve()),
             "supernet": None if supernet is None else str(Path(supernet).resolve()),
             "directory": str(Path(directory).resolve()),
+            "fresh": fresh,
         },
         device=experiment.device,
         workers=experiment.workers,
@@ -114,15 +118,22 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     directory, config, data = Path(given["directory"]), experiment.finetune, build_data(experiment, teacher=given["teacher"])
     package = load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
+    fresh, name = given["fresh"], "finetune" if given["fresh"] is None else "distilled alone"
+    if fresh is not None:
+        experiment = experiment.model_copy(update={"seed": fresh})  # the data stays that of the experiment's own
     discriminator = _discriminator(experiment, data, given["discriminator"])
-    sources = [package.hash, sha256_file(Path(given["teacher"]) / GENERATOR)]
+    start = package.hash if fresh is None else {"fresh": package.architecture}
+    sources = [start, sha256_file(Path(given["teacher"]) / GENERATOR)]
     sources += [] if discriminator is None else [sha256_file(discriminator)]
-    loop = Loop("finetune", config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
+    loop = Loop(name, config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
     if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
         return
+    if fresh is not None:
+        with seeded(fresh, name):
+            draw_fresh(package)
     layers = experiment.losses.distillation_layers
     teacher = load_teacher(experiment, data, given["teacher"])
-    beside = given["supernet"] or (given["discriminator"] and Path(given["discriminator"]).parent)
+    beside = None if fresh is not None else given["supernet"] or (given["discriminator"] and Path(given["discriminator"]).parent)
     adapters = _adapters(experiment, data, package, teacher, None if beside is None else Path(beside), progress)
     objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
     student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
@@ -136,7 +147,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     weights = trainer.weights()
     critic = None if trainer.discriminator is None else trainer.discriminator.tensors()
     if worker.leads:
-        write_successor(package, student, weights, loop, outcome, how="fine-tuned")
+        write_successor(package, student, weights, loop, outcome, how="fine-tuned" if fresh is None else name)
         files = {ADAPTERS: with_prefix_removed(weights, "adapters.")}
         files |= {} if critic is None else {DISCRIMINATOR: with_prefix_removed(critic, "net.")}
         finish(loop, outcome, worker, files, parameters=count_parameters(package.module))
@@ -155,15 +166,14 @@ def _discriminator(experiment: Experiment, data: Dataset, given: str | None) -> 
 def _adapters(
     experiment: Experiment, data: Dataset, package: Package, teacher: nn.Module, supernet_directory: Path | None, progress: Progress
 ) -> FeatureAdapters:
-    """The supernet's maps, narrowed to the channels that the subnet has; fresh ones where there is no supernet."""
+    """The supernet's maps, narrowed to the channels that the subnet has; fresh ones where there is no supernet, or none is to be used."""
     layers = experiment.losses.distillation_layers
     if supernet_directory is not None and all((supernet_directory / name).is_file() for name in (SUPERNET, ADAPTERS)):
         supernet = load_supernet(experiment, data, supernet_directory)
         kept = [supernet.watched_index(layer, package.candidate) for layer in layers]
         return load_adapters(experiment, data, supernet_directory).narrowed(kept)
-    if layers:
-        where = "is given" if supernet_directory is None else f"lies in {supernet_directory}"
-        progress.note(f"finetune: no supernet {where}; the feature maps start anew")
+    if layers and supernet_directory is not None:
+        progress.note(f"finetune: no supernet lies in {supernet_directory}; the feature maps start anew")
     example = example_input(data)
     with seeded(experiment.seed, "adapters"):
         return FeatureAdapters(feature_channels(package.module, example, layers), feature_channels(teacher, example, layers))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tiny_experiment import OPTIMIZATION, make_experiment
 
 from autogc.compression import compress
-from autogc.config.experiment import Component, Experiment, Optimization
+from autogc.config.experiment import Experiment, Optimization
 from autogc.errors import CheckpointError, ConfigError, DivergenceError, RunDirectoryError
 from autogc.export import load_package
 from autogc.files import sha256_file
@@ -22,13 +22,13 @@ from autogc.progress import Progress, Silent
 from autogc.supernet.candidate import Candidate
 from autogc.training import (
     build_supernet,
+    distil_alone,
     finetune,
     load_adapters,
     load_supernet,
     load_teacher,
     newest_step,
     train_from_scratch,
-    train_other_generator,
     train_supernet,
     train_teacher,
 )
@@ -43,6 +43,9 @@ STAGES: dict[str, Callable[[Experiment, Path, Path, Progress], None]] = {
     ),
     "scratch": lambda e, stages, out, progress: train_from_scratch(
         e, stages / "export", out, optimization=Optimization(**OPTIMIZATION), progress=progress
+    ),
+    "alone": lambda e, stages, out, progress: distil_alone(
+        e, stages / "teacher", stages / "export", out, discriminator=stages / "teacher" / "discriminator.safetensors", progress=progress
     ),
 }
 
@@ -229,10 +232,26 @@ def test_from_scratch_starts_from_fresh_weights(experiment: Experiment, stages: 
     assert "distillation" not in history[-1]
 
 
-def test_another_generator_trains_as_the_teacher_does(experiment: Experiment, tmp_path: Path) -> None:
-    narrow = Component(name="resnet", args={"base_channels": 4, "blocks": 1})
-    train_other_generator(experiment, narrow, tmp_path / "out", optimization=experiment.finetune)
-    assert load_file(tmp_path / "out" / "generator.safetensors")["stem.conv.weight"].shape[0] == 4
+def test_distilled_alone_starts_from_fresh_weights_and_is_taught(stages: Path, tmp_path: Path) -> None:
+    still = make_experiment(finetune={**OPTIMIZATION, "steps": 1, "learning_rate": 1e-30})
+    heard = Heard()
+
+    def distilled(out: str, **given: Any) -> dict[str, torch.Tensor]:
+        discriminator = stages / "teacher" / "discriminator.safetensors"
+        distil_alone(still, stages / "teacher", stages / "export", tmp_path / out, discriminator=discriminator, progress=heard, **given)
+        return load_file(tmp_path / out / "weights.safetensors")
+
+    first, same, other = distilled("first"), distilled("same", seed=still.seed), distilled("other", seed=1)
+    before = load_package(stages / "export").module
+    for name, parameter in before.named_parameters():
+        assert torch.equal(first[name], same[name]), name
+        if parameter.ndim > 1:
+            assert not torch.equal(parameter, first[name]) and not torch.equal(first[name], other[name]), name
+    history = json.loads((tmp_path / "first" / "history.json").read_text())
+    assert history[-1]["distillation"] > 0
+    assert not any("start anew" in note for note in heard.notes)
+    maps = [load_file(tmp_path / out / "adapters.safetensors")["maps.0.weight"] for out in ("first", "other")]
+    assert not torch.equal(*maps)
 
 
 def imported(stages: Path, **checkpoints: Any) -> Experiment:
