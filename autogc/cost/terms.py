@@ -47,7 +47,8 @@ def terms_of(supernet: Supernet) -> tuple[Term, ...]:
     layer_of = {name: layer for layer, holders in supernet.holders.items() for name in holders}
     none: dict[str, tuple[()]] = dict.fromkeys(("dense", "separable"), ())
     terms += [
-        Term(layer_of.get(product.where, ""), none, none, (product,), supernet.unit_of(product.where)) for product in supernet.discovery.products
+        Term(layer_of.get(product.where, ""), none, none, (product,), supernet.unit_of(product.where))
+        for product in supernet.discovery.products
     ]
     return tuple(terms)
 

@@ -181,7 +181,11 @@ class _Search:
             self._reasons[name] = f"is called {len(calls)} times"
         elif not calls[0].same:
             shapes = calls[0].shapes
-            to = " to ".join("x".join(map(str, shape[1:])) for shape in shapes) if len(shapes) == 2 else "other things than one tensor to one"
+            to = (
+                " to ".join("x".join(map(str, shape[1:])) for shape in shapes)
+                if len(shapes) == 2
+                else "other things than one tensor to one"
+            )
             self._reasons[name] = f"maps {to}"
         else:
             return calls[0]

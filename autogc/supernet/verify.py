@@ -196,7 +196,11 @@ class Bench:
                 return f"a {'shorter' if skip else 'narrower'} run gives shapes {[tuple(v.shape) for v in found]} instead of {[tuple(v.shape) for v in expected]}"
             difference = max((_difference(a, b) for a, b in zip(found, expected, strict=True)), default=0.0)
             if not difference <= TOLERANCE[self.dtype]:
-                what = "shorter run differs from the network with the identity there" if skip else "narrower run differs from the full network without these channels"
+                what = (
+                    "shorter run differs from the network with the identity there"
+                    if skip
+                    else "narrower run differs from the full network without these channels"
+                )
                 return f"a {what} by {difference:.1e}"
             if effect > 100 * TOLERANCE[self.dtype]:
                 return None

@@ -57,7 +57,11 @@ def converted(kind: str) -> tuple[Supernet, Space]:
         generator, skip, stages = Stack(), "body.*", {"body": ("body.*",), "rest": ("*",)}
     else:
         args = {"base_channels": 16, "blocks": 2, "norm": "batch"}
-        generator, skip, stages = GENERATORS.build("resnet", args, in_channels=3, out_channels=3), "blocks.*", {"blocks": ("blocks.*",), "rest": ("*",)}
+        generator, skip, stages = (
+            GENERATORS.build("resnet", args, in_channels=3, out_channels=3),
+            "blocks.*",
+            {"blocks": ("blocks.*",), "rest": ("*",)},
+        )
     decompose = ("body.0", "body.6") if kind == "stack" else ("blocks.1.*", "down2.conv")
     supernet = Supernet.convert(generator, EXAMPLE, skip=(skip,), decompose=decompose, verify=False).eval()
     return supernet, Space.build(SpaceConfig.model_validate({"stages": stages, "dimensions": DIMENSIONS}), supernet)

@@ -70,7 +70,10 @@ def test_a_package_is_the_subnet_without_its_units(tmp_path: Path, seed: int) ->
     again = write_like(package, package.module, tmp_path / "successor", scores={}, provenance={})
     with torch.no_grad():
         assert torch.equal(load_package(tmp_path / "successor").module(example), package.module(example))
-    assert all(torch.equal(compress(again.module.get_parameter(name), values), again.module.get_parameter(name)) for name, values in again.values.items())
+    assert all(
+        torch.equal(compress(again.module.get_parameter(name), values), again.module.get_parameter(name))
+        for name, values in again.values.items()
+    )
 
 
 def test_a_block_of_two_inputs_is_left_out_of_a_package(tmp_path: Path) -> None:

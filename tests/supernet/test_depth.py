@@ -254,7 +254,10 @@ def test_a_depth_is_how_many_of_the_first_units_stay(plain: Supernet) -> None:
     space = space_of(plain, depth={"choices": {"*": (1.0, 3, 0.5, 0.1, 0, 9)}})
     (decision,) = space.decisions
     assert decision.name == "depth/all" and decision.values == (4, 3, 2, 1, 0)
-    kept = [{unit for unit in plain.units if unit not in space.candidate({"depth/all": value}).choices.get("depth", {})} for value in (4, 3, 2, 1, 0)]
+    kept = [
+        {unit for unit in plain.units if unit not in space.candidate({"depth/all": value}).choices.get("depth", {})}
+        for value in (4, 3, 2, 1, 0)
+    ]
     assert all(shallow < deep for deep, shallow in zip(kept, kept[1:], strict=False)), "subnets are nested"
     assert kept[2] == {"body.2", "body.4"} and space.candidate({"depth/all": 4}) == Candidate({})
 

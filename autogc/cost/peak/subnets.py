@@ -51,7 +51,8 @@ class ShapeSubnets:
     @property
     def lengths(self) -> frozenset[AxisLength]:
         """Every length that an axis of a parameter or buffer has and that follows channels."""
-        return frozenset(axis for size in self._sizes.values() for axis in size.axes if axis.parts)
+        sizes = [size for name, size in self._sizes.items() if self._supernet.unit_of(name) not in self._skipped]
+        return frozenset(axis for size in sizes for axis in size.axes if axis.parts)
 
     def record(self, kept: Mapping[str, int], *, separable: Iterable[str] = (), quantized: Iterable[str] = ()) -> Recording:
         """Record the subnet of ``kept`` channels with those operators, and the calls of its layers and of what quantised ones hold."""
