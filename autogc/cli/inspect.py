@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @verbose_option
 def command(space: Path, overrides: tuple[str, ...]) -> None:
     """Show what the supernet of SPACE.yaml's generator can vary: its channel groups, the convolutions that may be decomposed, the
-    parts that may be left out, which stage owns each layer, every decision of the search with its values, what the full and the smallest subnet cost, and what stays fixed,
-    with the reason.
+    parts that may be left out, which stage owns each layer, every decision of the search with its values, what the full and the smallest
+    subnet cost, and what stays fixed, with the reason.
 
     Nothing is trained, and no data is needed: a file with nothing but the generator and its input_shape will do, its own or a class of
     yours. The names shown are the ones that the file's space section uses; where it has none, one is suggested.

@@ -47,8 +47,8 @@ def automatic_stages(layers: Sequence[str], leads: Collection[str] = ()) -> dict
 
     A stage is a part of the generator: a child of the top module, or, while one part owns more than a quarter of all layers, its children.
     Where that would be more than ``MOST_STAGES``, neighbours go together, evenly where they can: nine blocks beside six other parts are
-    ``blocks.0-2``, ``blocks.3-5`` and ``blocks.6-8``. ``leads`` are the first layers of units that may be left out: of a run of them, two or
-    more stay together, since a depth is how many of a stage's units stay.
+    ``blocks.0-2``, ``blocks.3-5`` and ``blocks.6-8``. ``leads`` are the first layers of units that may be left out: of a run of them, two
+    or more stay together, since a depth is how many of a stage's units stay.
     """
     stages = [_Part(("",), tuple(layers))]
     while len(stages) < MOST_STAGES:

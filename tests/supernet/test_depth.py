@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import random
+from itertools import pairwise
 
 import pytest
 import torch
+from depth_nets import compact, resnet, spade
 from torch import Tensor, nn
 
 from autogc.config.experiment import SpaceConfig
@@ -16,8 +18,6 @@ from autogc.supernet.automatic import complete_space
 from autogc.supernet.groups import Unit
 from autogc.supernet.units import find_units
 from autogc.supernet.verify_units import verify_units
-
-from depth_nets import compact, resnet, spade
 
 SMALL = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
 LABELS = torch.rand(2, 5, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -258,7 +258,7 @@ def test_a_depth_is_how_many_of_the_first_units_stay(plain: Supernet) -> None:
         {unit for unit in plain.units if unit not in space.candidate({"depth/all": value}).choices.get("depth", {})}
         for value in (4, 3, 2, 1, 0)
     ]
-    assert all(shallow < deep for deep, shallow in zip(kept, kept[1:], strict=False)), "subnets are nested"
+    assert all(shallow < deep for deep, shallow in pairwise(kept)), "subnets are nested"
     assert kept[2] == {"body.2", "body.4"} and space.candidate({"depth/all": 4}) == Candidate({})
 
 

@@ -21,8 +21,8 @@ SOME_BITS = 8
 class ShapeSubnets:
     """Records forward passes of a supernet's subnets as exported modules make them, on tensors that have shapes only.
 
-    With ``real`` the tensors are real (of zeros): quicker for a generator so small that PyTorch's bookkeeping is most of its time. The units
-    ``skipped`` are left out of all of them.
+    With ``real`` the tensors are real (of zeros): quicker for a generator so small that PyTorch's bookkeeping is most of its time. The
+    units ``skipped`` are left out of all of them.
     """
 
     def __init__(self, supernet: Supernet, *, real: bool = False, skipped: Collection[str] = ()) -> None:
