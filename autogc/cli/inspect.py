@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @overrides_option
 @verbose_option
 def command(space: Path, overrides: tuple[str, ...]) -> None:
-    """Show what the supernet of SPACE.yaml's generator can vary: its channel groups, the convolutions that may be decomposed, which
-    stage owns each layer, every decision of the search with its values, what the full and the smallest subnet cost, and what stays fixed,
-    with the reason.
+    """Show what the supernet of SPACE.yaml's generator can vary: its channel groups, the convolutions that may be decomposed, the
+    parts that may be left out, which stage owns each layer, every decision of the search with its values, what the full and the smallest
+    subnet cost, and what stays fixed, with the reason.
 
     Nothing is trained, and no data is needed: a file with nothing but the generator and its input_shape will do, its own or a class of
     yours. The names shown are the ones that the file's space section uses; where it has none, one is suggested.
@@ -36,7 +36,7 @@ def command(space: Path, overrides: tuple[str, ...]) -> None:
 
     found = inspect(space, overrides=overrides)
     console = make_console()
-    for table in (_groups(found), _layers(found), _decisions(found), _costs(found)):
+    for table in (_groups(found), _layers(found), _units(found), _decisions(found), _costs(found)):
         console.print(table)
     fixed = [f"{name}, its {kind}: {reason}" for kind, reasons in found.supernet.fixed.items() for name, reason in reasons.items()]
     console.print("Fixed: the channels of the input and of the output" + (", and:" if fixed else "; nothing else."))
@@ -78,6 +78,19 @@ def _layers(found: Inspected) -> Table:
         could = "if supernet.decompose says so" if layer in found.supernet.decomposable else ""
         separable = "yes" if layer in found.supernet.sites else could
         table.add_row(layer, " x ".join(str(size) for size in weight.shape), found.space.stage_of[layer], separable)
+    return table
+
+
+def _units(found: Inspected) -> Table:
+    table = _table("Parts that map a tensor to one of its shape", "part", "modules", "stage", "may be left out")
+    for unit in found.units.units:
+        failed = found.supernet.fixed["depth"].get(unit.name)
+        could = "if supernet.skip says so" if failed is None else f"no: {failed}"
+        stage = found.space.stages.of_unit.get(unit.name, "")
+        table.add_row(unit.name, ", ".join(unit.modules), stage, "yes" if unit.name in found.supernet.units else could)
+    for name, reason in found.units.reasons.items():
+        if not reason.startswith("maps "):
+            table.add_row(name, "", "", f"no: it {reason}")
     return table
 
 

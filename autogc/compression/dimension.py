@@ -1,8 +1,8 @@
 """What a compression dimension is: six kinds, told apart by what they act on.
 
 A dimension is one choice of a search space. Its kind says who applies it: channel and operator dimensions change which weights
-a subnet has and unit dimensions which of its parts run (the supernet does that), mask and format dimensions change the values and the stored size of one weight tensor
-(``autogc.compression.layer`` does that), activation dimensions change what a layer is fed.
+a subnet has and unit dimensions which of its parts run (the supernet does that), mask and format dimensions change the values and the
+stored size of one weight tensor (``autogc.compression.layer`` does that), activation dimensions change what a layer is fed.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from autogc.compression import DIMENSIONS
 from autogc.cost.formula import COSTS, FAMILIES, FULL_BITS, PACKED_OVERHEAD, Family, Term
 from autogc.cost.least import fewest_channels, minimize
-from autogc.cost.peak import PeakColumns, PeakModel
+from autogc.cost.peak import PeakDepths, PeakModel
 from autogc.cost.tables import CHANNEL_DIMENSIONS, LAYER_DIMENSIONS, UNIT_DIMENSIONS, Controls, Table, build_table, look_up, merged
 from autogc.cost.terms import terms_of
 from autogc.errors import ConfigError, nearest
@@ -47,6 +47,7 @@ class CostModel:
         self._terms = terms_of(supernet)
         self._supernet = supernet
         self._space = space
+        self._peaks: dict[frozenset[str], PeakModel] = {}  # by the units that are left out
 
     def costs(self, candidate: Candidate, *, only: Collection[str] = COSTS) -> dict[str, int]:
         """Return each cost of one candidate, or ``only`` those that are named."""
@@ -69,19 +70,25 @@ class CostModel:
             return {name: found[name] for name in names}
         separable = [layer for layer, operator in candidate.choices.get("operator", {}).items() if operator == "separable"]
         quantized = [layer for layer, bits in candidate.choices.get("activation_bits", {}).items() if bits != FULL_BITS]
-        found["peak_activation_bytes"] = self.peak.of(kept, separable=separable, quantized=quantized)
+        skipped = frozenset(unit.name for unit in self._supernet.skipped(candidate))
+        found["peak_activation_bytes"] = self._peak_without(skipped).of(kept, separable=separable, quantized=quantized)
         return {name: found[name] for name in names}
 
-    @cached_property
+    @property
     def peak(self) -> PeakModel:
         """The model of peak activation memory, made when it is first asked for: that takes some forward passes without arithmetic."""
-        full = {name: group.size for name, group in self._groups.items()}
-        macs = sum(int(term.counts(full, {})[0]) for term in self._terms)
-        return PeakModel(self._supernet, macs=macs)
+        return self._peak_without(frozenset())
+
+    def _peak_without(self, skipped: frozenset[str]) -> PeakModel:
+        if skipped not in self._peaks:
+            full = {name: group.size for name, group in self._groups.items()}
+            macs = sum(int(term.counts(full, {})[0]) for term in self._terms)
+            self._peaks[skipped] = PeakModel(self._supernet, macs=macs, skipped=skipped)
+        return self._peaks[skipped]
 
     @cached_property
-    def _peak_columns(self) -> PeakColumns:
-        return PeakColumns(self.peak, self._controls, self._groups, self._supernet.layers)
+    def _peak_columns(self) -> PeakDepths:
+        return PeakDepths(self._peak_without, self._controls, self._groups, self._supernet.layers, tuple(self._supernet.units))
 
     @property
     def space(self) -> Space:
@@ -157,7 +164,8 @@ class CostModel:
         return costs
 
     def least(self, cost: str) -> int:
-        """Return the smallest value that a cost takes anywhere in the space; a lower bound of a peak without a formula."""
+        """Return the smallest value that a cost takes anywhere in the space; a lower bound of a peak without a formula,
+        or with more than 64 sets of units that may be left out."""
         return self._least_of(_known(cost))[0]
 
     def least_genotype(self, cost: str) -> dict[str, Value]:

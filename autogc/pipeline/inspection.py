@@ -19,6 +19,7 @@ from autogc.supernet.automatic import OPERATORS, complete_space
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
+from autogc.supernet.units import FoundUnits, find_units
 from autogc.training.stage import example_input
 
 
@@ -27,6 +28,7 @@ class Inspected:
     """A converted generator with fresh weights, its space, and the costs of the subnets at both ends.
 
     ``counts`` maps ``full`` and ``smallest`` to their costs, with fvcore's own count of their MACs beside (``fvcore_macs``).
+    ``units`` are the parts that ``supernet.skip`` could name.
     ``suggestion`` is what the file may say of ``supernet`` and ``space`` and does not; empty where it says it all.
     """
 
@@ -35,6 +37,7 @@ class Inspected:
     space: Space
     counts: Mapping[str, Mapping[str, int]]
     suggestion: Mapping[str, Any]
+    units: FoundUnits
 
 
 def inspect(path: str | Path, *, overrides: Sequence[str] = ()) -> Inspected:
@@ -58,7 +61,8 @@ def _inspected(experiment: Experiment, supernet: Supernet, space: Space, costs: 
         name: {**costs.costs(candidate), "fvcore_macs": fvcore_macs(supernet.extract(candidate), example)}
         for name, candidate in ends.items()
     }
-    return Inspected(experiment.generator.label, supernet, space, counts, _suggestion(experiment, supernet))
+    units = find_units(supernet.module, example[:1])
+    return Inspected(experiment.generator.label, supernet, space, counts, _suggestion(experiment, supernet), units)
 
 
 def _suggestion(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from autogc.config.experiment import DimensionConfig, SpaceConfig
@@ -16,18 +16,23 @@ WIDTHS = (1.0, 0.75, 0.5, 0.25)
 OPERATORS = ("dense", "separable")
 WEIGHT_BITS = (32, 16, 8, 6, 4)
 PRUNED = (0.0, 0.3, 0.5)
+DEPTHS = (1.0, 0.75, 0.5, 0.25)
 
 
 def complete_space(config: SpaceConfig, supernet: Supernet) -> SpaceConfig:
     """Return a space with what it does not say: stages from the generator's parts, the usual dimensions where they have a choice."""
-    stages = automatic_stages(supernet.layers) if config.stages is None else config.stages
+    leads = [next(layer for layer in supernet.layers if unit.holds(layer)) for unit in supernet.units.values()]
+    stages = automatic_stages(supernet.layers, leads) if config.stages is None else config.stages
     dimensions = automatic_dimensions(supernet) if config.dimensions is None else config.dimensions
     return config.model_copy(update={"stages": stages, "dimensions": dimensions})
 
 
 def automatic_dimensions(supernet: Supernet) -> dict[str, DimensionConfig]:
-    """Return widths for every channel group, operators for every decomposable convolution, bits and pruning for every layer."""
+    """Return widths for every channel group, operators for every decomposable convolution, bits and pruning for every layer, depths for
+    stages with units that may be left out."""
     values: dict[str, tuple[object, ...]] = {}
+    if supernet.units:
+        values["depth"] = DEPTHS
     if supernet.discovery.groups:
         values["width"] = WIDTHS
     if supernet.sites:
@@ -37,21 +42,22 @@ def automatic_dimensions(supernet: Supernet) -> dict[str, DimensionConfig]:
     return {name: DimensionConfig(choices={"*": chosen}) for name, chosen in values.items()}
 
 
-def automatic_stages(layers: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def automatic_stages(layers: Sequence[str], leads: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
     """Return stages (name -> patterns of layer names) from the names of layers in execution order.
 
     A stage is a part of the generator: a child of the top module, or, while one part owns more than a quarter of all layers, its children.
     Where that would be more than ``MOST_STAGES``, neighbours go together, evenly where they can: nine blocks beside six other parts are
-    ``blocks.0-2``, ``blocks.3-5`` and ``blocks.6-8``.
+    ``blocks.0-2``, ``blocks.3-5`` and ``blocks.6-8``. ``leads`` are the first layers of units that may be left out: of a run of them, two
+    or more stay together, since a depth is how many of a stage's units stay.
     """
     stages = [_Part(("",), tuple(layers))]
     while len(stages) < MOST_STAGES:
-        large = [part for part in stages if part.children() and LARGE * len(part.layers) > len(layers)]
+        large = [part for part in stages if part.children() and LARGE * len(part.layers) > len(layers) and part.room(leads) > 1]
         if not large:
             break
         largest = max(large, key=lambda part: len(part.layers))
         place = stages.index(largest)
-        stages[place : place + 1] = _together(largest.children(), MOST_STAGES - len(stages) + 1)
+        stages[place : place + 1] = _together(largest.children(), min(MOST_STAGES - len(stages) + 1, largest.room(leads)))
     return {part.label: part.patterns for part in stages}
 
 
@@ -71,6 +77,12 @@ class _Part:
         for layer in self.layers:
             found.setdefault(".".join(layer.split(".")[: depth + 1]), []).append(layer)
         return [_Part((name,), tuple(inside)) for name, inside in found.items()]
+
+    def room(self, leads: Collection[str]) -> int:
+        """Return how many stages it may become: where it is a run of units, at least two of them to a stage."""
+        units = [sum(layer in leads for layer in child.layers) for child in self.children()]
+        is_run = max(units, default=0) == 1 and 2 * sum(units) >= len(units)
+        return max(1, sum(units) // 2) if is_run else MOST_STAGES
 
     @property
     def label(self) -> str:

@@ -20,8 +20,8 @@ FORMAT = 1
 class Candidate:
     """Values by dimension and target, such as ``{"width": {"down2.conv": 64}, "weight_bits": {"head.conv": 8}}``.
 
-    Targets are channel groups for ``width`` and ``filter_pruning``, layers (qualified names) for
-    ``operator``, ``element_pruning``, ``weight_bits``, ``codebook``, and ``activation_bits``.
+    Targets are units for ``depth`` (``skip`` leaves one out), channel groups for ``width`` and ``filter_pruning``, layers
+    (qualified names) for ``operator``, ``element_pruning``, ``weight_bits``, ``codebook``, and ``activation_bits``.
     What is not named has its dimension's neutral value (full width, dense, no pruning, 32 bits), and a
     neutral value that is named must be dropped by whoever builds the candidate, so that equal subnets have equal hashes.
     """

@@ -122,7 +122,7 @@ def _units(dimension: str, config: DimensionConfig, supernet: Supernet, stages: 
 def _values(
     dimension: str, name: str, values: Sequence[Any], count: int, supernet: Supernet, where: str, problems: list[str]
 ) -> list[Value]:
-    """Return the allowed values of a unit that has ``count`` targets, checked, each once; widths and depths given as shares become numbers."""
+    """Return the allowed values of a unit that has ``count`` targets, checked, each once; shares (widths, depths) become numbers."""
     allowed: list[Value] = []
     for value in values:
         if DIMENSIONS[dimension].target == "unit":
@@ -211,8 +211,8 @@ def _decision(name: str, sharing: Mapping[str, _Unit], supernet: Supernet) -> De
 def _outcome(dimension: str, unit: _Unit, value: Value) -> tuple[tuple[str, str, Value], ...]:
     """Return what a value that is not neutral sets.
 
-    Of a stage's units the first ones stay, so that a shallower subnet's are among every deeper one's: subnets are nested, and
-    each unit always follows the same one (elastic depth, Cai et al., Once-for-all, ICLR 2020, section 3.3). Evenly spread ones would not be.
+    Of a stage's units the first ones stay (elastic depth, Cai et al., Once-for-all, ICLR 2020), so that a shallower subnet's are among
+    every deeper one's, and each unit always follows the same one. Evenly spread ones would not be nested.
     """
     if DIMENSIONS[dimension].target == "unit":
         return tuple((dimension, target, "skip") for part in unit.parts for target in part[int(value) :])

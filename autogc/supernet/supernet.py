@@ -84,9 +84,9 @@ class Supernet(nn.Module):
         ``example_input`` has the shape (1, C, H, W) that costs are counted at. ``decompose`` are patterns (fnmatch) of
         dense convolutions that get a separable operator beside, ``*`` being all. ``skip`` are patterns of the units (``find_units``) that
         subnets may leave out; each of them has the same channels at both of its ends. ``watch`` names modules whose outputs are wanted as
-        features. ``verify`` trial-runs each discovered group and unit against an oracle, and freezes those that fail. A ``discovery`` that was
-        proven before, of the same module, example shape, ``skip`` and ``watch``, is taken as it is. Weights that are computed before each use
-        (spectral normalisation) become plain ones.
+        features. ``verify`` trial-runs each discovered group and unit against an oracle, and freezes those that fail. A ``discovery``
+        that was proven before, of the same module, example shape, ``skip`` and ``watch``, is taken as it is. Weights that are computed
+        before each use (spectral normalisation) become plain ones.
 
         Raises ConversionError when the generator can't be traced, or a pattern or name matches nothing.
         """

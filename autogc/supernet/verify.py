@@ -168,6 +168,7 @@ class Bench:
 
     @torch.no_grad()
     def _trial(self, names: Sequence[str], kind: Kind, draw: int, skip: Sequence[Unit] = ()) -> str | None:
+        what = "shorter" if skip else "narrower"
         for index in range(len(GAINS)):
             drawn, full = self.at(index)
             generator = Generator().manual_seed(1000 + 100 * draw + index)
@@ -186,22 +187,19 @@ class Bench:
                 with attributes_following(self.module, sliced), skipping(self.module, skip):
                     found, features = self.run(sliced)
             except Exception as error:  # a user's forward may raise anything at a width that it doesn't expect
-                return f"a {'shorter' if skip else 'narrower'} run raises {type(error).__name__}: {_short(error)}"
+                return f"a {what} run raises {type(error).__name__}: {_short(error)}"
             everything = {group.name: kept.get(group.name, torch.arange(group.size)) for group in self.discovery.groups}
             effect = max((_difference(a, b) for a, b in zip(expected, full, strict=True)), default=0.0)
             for name, axis in self.watched.items():
                 expected = [*expected, oracle_features[name].index_select(1, axis.index(everything).to(oracle_features[name].device))]
                 found = [*found, features[name]]
             if [value.shape for value in found] != [value.shape for value in expected]:
-                return f"a {'shorter' if skip else 'narrower'} run gives shapes {[tuple(v.shape) for v in found]} instead of {[tuple(v.shape) for v in expected]}"
+                shapes = [[tuple(value.shape) for value in values] for values in (found, expected)]
+                return f"a {what} run gives shapes {shapes[0]} instead of {shapes[1]}"
             difference = max((_difference(a, b) for a, b in zip(found, expected, strict=True)), default=0.0)
             if not difference <= TOLERANCE[self.dtype]:
-                what = (
-                    "shorter run differs from the network with the identity there"
-                    if skip
-                    else "narrower run differs from the full network without these channels"
-                )
-                return f"a {what} by {difference:.1e}"
+                other = "network with the identity there" if skip else "full network without these channels"
+                return f"a {what} run differs from the {other} by {difference:.1e}"
             if effect > 100 * TOLERANCE[self.dtype]:
                 return None
         return "it has no effect on the output that a trial run could see"

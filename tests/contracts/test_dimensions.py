@@ -19,6 +19,7 @@ from autogc.compression import (
     FormatDimension,
     MaskDimension,
     OperatorDimension,
+    UnitDimension,
     compress,
     pack,
     packed_bytes,
@@ -37,6 +38,7 @@ class Row:
 
 
 ROWS = {
+    "depth": Row(good=("skip",), bad=("drop", 0, None, True)),
     "width": Row(good=(24, 16, 8), bad=(0, -8, 8.0, "8", True)),
     "filter_pruning": Row(good=(0.25, 0.5, 0.75), bad=(1, -0.1, "half", float("nan"), True)),
     "operator": Row(good=("separable",), bad=("depthwise", 1, None)),
@@ -48,6 +50,7 @@ ROWS = {
 CHANNEL = [name for name, one in DIMENSIONS.items() if isinstance(one, ChannelDimension)]
 ACTIVATION = [name for name, one in DIMENSIONS.items() if isinstance(one, ActivationDimension)]
 WEIGHT = [name for name, one in DIMENSIONS.items() if isinstance(one, MaskDimension | FormatDimension)]
+UNIT = [name for name, one in DIMENSIONS.items() if isinstance(one, UnitDimension)]
 OPERATOR = [name for name, one in DIMENSIONS.items() if isinstance(one, OperatorDimension)]
 
 every_value = pytest.mark.parametrize(("name", "value"), [(name, value) for name in DIMENSIONS for value in ROWS[name].good])
@@ -79,14 +82,14 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 def test_every_dimension_has_a_row_and_one_kind() -> None:
     assert list(ROWS) == list(DIMENSIONS)
-    assert sorted(CHANNEL + ACTIVATION + WEIGHT + OPERATOR) == sorted(DIMENSIONS)
+    assert sorted(CHANNEL + ACTIVATION + WEIGHT + OPERATOR + UNIT) == sorted(DIMENSIONS)
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
 def test_says_what_it_is(name: str) -> None:
     dimension = DIMENSIONS[name]
     assert dimension.name == name
-    assert dimension.target in ("group", "layer")
+    assert dimension.target in ("unit", "group", "layer")
     assert dimension.problem(dimension.neutral) is None
     described = [dimension.describe(value) for value in (dimension.neutral, *ROWS[name].good)]
     assert len(set(described)) == len(described) and all(described)
@@ -241,6 +244,14 @@ def test_operators_are_the_allowed_values(name: str) -> None:
     dimension = DIMENSIONS[name]
     assert isinstance(dimension, OperatorDimension)
     assert set(dimension.operators) == {dimension.neutral, *ROWS[name].good}
+
+
+@pytest.mark.parametrize("name", UNIT)
+def test_only_other_values_than_the_neutral_leave_a_unit_out(name: str) -> None:
+    dimension = DIMENSIONS[name]
+    assert isinstance(dimension, UnitDimension)
+    assert not dimension.skips(dimension.neutral)
+    assert any(dimension.skips(value) for value in ROWS[name].good)
 
 
 @pytest.mark.parametrize("name", ACTIVATION)

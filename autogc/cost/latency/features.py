@@ -10,9 +10,10 @@ from math import prod
 import numpy as np
 
 from autogc.cost.latency.calls import KINDS
-from autogc.cost.latency.program import NEUTRAL, RUNNING, ElasticCall, Program, Variant
+from autogc.cost.latency.program import DEPTH, NEUTRAL, RUNNING, ElasticCall, Program, Variant
 from autogc.cost.latency.table import LayerTimes
 from autogc.cost.tables import Controls
+from autogc.supernet.candidate import Value
 from autogc.supernet.groups import ChannelGroup
 from autogc.supernet.space import Space
 
@@ -69,7 +70,12 @@ class Owners:
         found = {decision for calls in variants.values() for call in calls for group in call.groups for decision in self._kept[group][0]}
         if len(variants) > 1:
             found |= {control[0] for dimension in RUNNING if (control := self.controls.of(dimension, owner)) is not None}
+        if (depth := self._depth(owner)) is not None:
+            found.add(depth[0])
         return tuple(sorted(found))
+
+    def _depth(self, owner: str) -> tuple[int, tuple[Value | None, ...]] | None:
+        return self.controls.of(DEPTH, self.program.units.get(owner, ""))
 
     def combinations(self, owner: str) -> int:
         """Return how many combinations of decisions there are for an owner."""
@@ -99,9 +105,10 @@ class Owners:
         return found
 
     def _by_variant(self, owner: str, rows: np.ndarray) -> list[tuple[Variant, np.ndarray]]:
-        variants = self.program.calls[owner]
+        variants, depth = self.program.calls[owner], self._depth(owner)
+        there = np.ones(rows.shape[1], dtype=bool) if depth is None else np.array([value != "skip" for value in depth[1]])[rows[depth[0]]]
         if len(variants) == 1:
-            return [(NEUTRAL, np.arange(rows.shape[1]))]
+            return [(NEUTRAL, np.flatnonzero(there))] if there.any() else []
         parts = []
         for dimension in RUNNING:
             control = self.controls.of(dimension, owner)
@@ -110,7 +117,8 @@ class Owners:
         return [
             (variant, here)
             for variant in dict.fromkeys(chosen)
-            for here in [np.array([place for place, one in enumerate(chosen) if one == variant])]
+            for here in [np.array([place for place, one in enumerate(chosen) if one == variant and there[place]], dtype=np.intp)]
+            if len(here)
         ]
 
     def _channels(self, group: str, rows: np.ndarray) -> np.ndarray:

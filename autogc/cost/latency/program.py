@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import product
 
@@ -22,6 +22,7 @@ from autogc.supernet.supernet import Supernet
 # The dimensions, besides channels, that decide which operators a layer runs; the others change values only.
 RUNNING = ("operator", "activation_bits")
 CHANNELS = ("width", "filter_pruning")
+DEPTH = "depth"
 Variant = tuple[Value | None, ...]  # a value of each of RUNNING, None where neutral
 
 
@@ -45,6 +46,7 @@ class Program:
 
     calls: Mapping[str, Mapping[Variant, tuple[ElasticCall, ...]]]
     sizes: Mapping[str, int]  # channels of each group
+    units: Mapping[str, str] = field(default_factory=dict)  # the unit of each owner that is in one: without it, it makes no calls
 
     @cached_property
     def identity(self) -> str:
@@ -53,12 +55,15 @@ class Program:
             owner: [[list(variant), [asdict(call) for call in calls]] for variant, calls in variants.items()]
             for owner, variants in self.calls.items()
         }
-        return sha256_json({"calls": described, "sizes": dict(self.sizes)})
+        units = {"units": dict(self.units)} if self.units else {}
+        return sha256_json({"calls": described, "sizes": dict(self.sizes), **units})
 
     def made_by(self, candidate: Candidate, kept: Mapping[str, int]) -> list[Call]:
         """Return the calls that a candidate's subnet makes, owner by owner."""
         found = []
         for owner, variants in self.calls.items():
+            if candidate.get(DEPTH, self.units.get(owner, "")) == "skip":
+                continue
             variant = tuple(candidate.get(dimension, owner) for dimension in RUNNING)
             for call in variants[variant if variant in variants else NEUTRAL]:
                 found.append(Call(owner, call.template, tuple(int(length.of(kept)) for length in call.numbers), call.kind))
@@ -79,7 +84,8 @@ def program_of(supernet: Supernet, space: Space) -> Program:
         for owner, calls in _traced(supernet, dict(zip(RUNNING, variant, strict=True))).items():
             own = tuple(_own(supernet, dimension, owner, value) for dimension, value in zip(RUNNING, variant, strict=True))
             found.setdefault(owner, {}).setdefault(own, calls)
-    program = Program(found, {group.name: group.size for group in supernet.discovery.groups})
+    units = {owner: unit for owner in found if (unit := supernet.unit_of(owner))}
+    program = Program(found, {group.name: group.size for group in supernet.discovery.groups}, units)
     draw = random.Random(0)
     for genotype in (space.largest(), space.smallest(), space.sample(draw), space.sample(draw)):
         _check(program, supernet, running(space.candidate(genotype)))
@@ -88,7 +94,7 @@ def program_of(supernet: Supernet, space: Space) -> Program:
 
 def running(candidate: Candidate) -> Candidate:
     """Return what of a candidate decides what runs. Weights take the same time whatever their values, and compressing them takes long."""
-    return Candidate({name: targets for name, targets in candidate.choices.items() if name in (*CHANNELS, *RUNNING)})
+    return Candidate({name: targets for name, targets in candidate.choices.items() if name in (*CHANNELS, *RUNNING, DEPTH)})
 
 
 def kept_channels(supernet: Supernet, candidate: Candidate) -> dict[str, int]:

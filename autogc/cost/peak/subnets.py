@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import nullcontext
 
 import torch
@@ -21,21 +21,29 @@ SOME_BITS = 8
 class ShapeSubnets:
     """Records forward passes of a supernet's subnets as exported modules make them, on tensors that have shapes only.
 
-    With ``real`` the tensors are real (of zeros): quicker for a generator so small that PyTorch's bookkeeping is most of its time.
+    With ``real`` the tensors are real (of zeros): quicker for a generator so small that PyTorch's bookkeeping is most of its time. The
+    units ``skipped`` are left out of all of them.
     """
 
-    def __init__(self, supernet: Supernet, *, real: bool = False) -> None:
+    def __init__(self, supernet: Supernet, *, real: bool = False, skipped: Collection[str] = ()) -> None:
         self._supernet = supernet
         self._real = real
         self._sizes = sizes_of(supernet)
         held = {**dict(supernet.module.named_parameters()), **dict(supernet.module.named_buffers())}
         self._dtypes = {name: tensor.dtype for name, tensor in held.items()}
-        self.groups: Mapping[str, ChannelGroup] = {group.name: group for group in supernet.discovery.groups}
-        self.separable = frozenset(supernet.sites)
-        self.quantizable = frozenset(supernet.quantizable)
+        self._skipped = dict.fromkeys(skipped, "skip")
+        self._full = {group.name: group.size for group in supernet.discovery.groups}
+        self.groups: Mapping[str, ChannelGroup] = {
+            group.name: group
+            for group in supernet.discovery.groups
+            if not all(supernet.unit_of(member.tensor) in self._skipped for member in group.members)
+        }
+        layers = [layer for layer in supernet.layers if supernet.unit_of(layer) not in self._skipped]
+        self.separable = frozenset(layers).intersection(supernet.sites)
+        self.quantizable = frozenset(layers).intersection(supernet.quantizable)
         # A module of several names is watched under one of them.
         seen: dict[int, tuple[str, str]] = {}
-        for layer in supernet.layers:
+        for layer in layers:
             for holder in supernet.holders[layer]:
                 seen.setdefault(id(supernet.module.get_submodule(holder)), (holder, layer))
         self.layer_of = dict(seen.values())
@@ -43,13 +51,18 @@ class ShapeSubnets:
     @property
     def lengths(self) -> frozenset[AxisLength]:
         """Every length that an axis of a parameter or buffer has and that follows channels."""
-        return frozenset(axis for size in self._sizes.values() for axis in size.axes if axis.parts)
+        sizes = [size for name, size in self._sizes.items() if self._supernet.unit_of(name) not in self._skipped]
+        return frozenset(axis for size in sizes for axis in size.axes if axis.parts)
 
     def record(self, kept: Mapping[str, int], *, separable: Iterable[str] = (), quantized: Iterable[str] = ()) -> Recording:
         """Record the subnet of ``kept`` channels with those operators, and the calls of its layers and of what quantised ones hold."""
-        quantized = frozenset(quantized)
+        quantized, kept = frozenset(quantized), {**self._full, **kept}
         candidate = Candidate(
-            {"operator": dict.fromkeys(separable, "separable"), "activation_bits": dict.fromkeys(quantized, SOME_BITS)},
+            {
+                "depth": self._skipped,
+                "operator": dict.fromkeys(separable, "separable"),
+                "activation_bits": dict.fromkeys(quantized, SOME_BITS),
+            }
         )
         # Constants that the generator's code holds are real in either case.
         mode = nullcontext() if self._real else FakeTensorMode(allow_non_fake_inputs=True)
