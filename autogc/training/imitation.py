@@ -61,7 +61,11 @@ def write_outputs(experiment: Experiment, directory: Path, progress: Progress) -
     maker = _Maker(experiment, data.given)
     growth = _growth(experiment, data.given)
     alone = outputs_alone(
-        data.given, lambda split: maker.list_of(split, growth), growth, description=f"outputs of {_named(experiment)}", fingerprint=data.fingerprint
+        data.given,
+        lambda split: maker.list_of(split, growth),
+        growth,
+        description=f"outputs of {_named(experiment)}",
+        fingerprint=data.fingerprint,
     )
     pack(alone, directory / OUTPUTS, progress=_Told(progress))
 
@@ -85,7 +89,13 @@ def _imitated(described: str, name: str, key: _Key, teacher: Path | None) -> Imi
     given = open_data(experiment.data, seed=experiment.seed)
     growth = _growth(experiment, given)
     fingerprint = sha256_json(
-        {"imitation": {"inputs": given.fingerprint, "generator": experiment.generator.identity, "teacher": _weights_hash(experiment, teacher)}}
+        {
+            "imitation": {
+                "inputs": given.fingerprint,
+                "generator": experiment.generator.identity,
+                "teacher": _weights_hash(experiment, teacher),
+            }
+        }
     )
     maker = _Maker(experiment, given)
 
@@ -111,7 +121,9 @@ def _weights_hash(experiment: Experiment, teacher: Path | None) -> str:
     if result is not None and result.is_file():
         return str(json.loads(result.read_text())["sources"]["checkpoint"])
     if not Path(checkpoint).is_file():
-        raise CheckpointError(f"there is no checkpoint {checkpoint}: task imitation needs the generator's trained weights (teacher.checkpoint)")
+        raise CheckpointError(
+            f"there is no checkpoint {checkpoint}: task imitation needs the generator's trained weights (teacher.checkpoint)"
+        )
     return sha256_file(checkpoint)
 
 
@@ -196,7 +208,9 @@ class _Told:
         self._progress = progress
 
     def start(self, task: str, *, total: int, done: int = 0) -> None:
-        self._progress.start(f"making the teacher's outputs: {task.removeprefix('packing ').removesuffix('/samples')}", total=total, done=done)
+        self._progress.start(
+            f"making the teacher's outputs: {task.removeprefix('packing ').removesuffix('/samples')}", total=total, done=done
+        )
 
     def update(self, done: int, **figures: float) -> None:
         self._progress.update(done, **figures)

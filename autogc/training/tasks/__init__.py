@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from autogc.config.experiment import Experiment
+from autogc.config.experiment import Experiment, StudentsConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError, nearest
 from autogc.training.tasks.imitation import ImitationObjective
@@ -43,7 +43,9 @@ def task_of(experiment: Experiment, data: Dataset) -> Task:
     name = experiment.task
     enlarging = data.kind == "paired" and data.input_shape[1:] != data.target_shape[1:]
     if data.kind == "inputs":
-        raise ConfigError(f"task: {experiment.data.name!r} has inputs alone: say `task: {IMITATION}`, whose targets are the teacher's outputs")
+        raise ConfigError(
+            f"task: {experiment.data.name!r} has inputs alone: say `task: {IMITATION}`, whose targets are the teacher's outputs"
+        )
     if name is None:
         name = "super_resolution" if enlarging else next(name for name, task in TASKS.items() if task.kind == data.kind)
     if name not in TASKS:
@@ -56,4 +58,11 @@ def task_of(experiment: Experiment, data: Dataset) -> Task:
         raise ConfigError(
             f"task: {name!r} needs inputs of the targets' size, and those of {experiment.data.name!r} are smaller: use super_resolution"
         )
-    return task
+    if experiment.students == StudentsConfig():
+        return task
+    return replace(task, student=_learning_from(experiment.students, task.student))
+
+
+def _learning_from(students: StudentsConfig, objective: type[Objective]) -> type[Objective]:
+    """Return a student's objective that compares pictures with what the experiment says."""
+    return type(objective.__name__, (objective,), {"students": students})
