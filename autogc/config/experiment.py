@@ -84,6 +84,25 @@ class LossWeights(Section):
         return self
 
 
+class StudentsConfig(Section):
+    """What students' images are compared with, by the reconstruction and the perceptual term (GAN Compression, equation 1).
+
+    ``truth``, ``teacher`` (its output for the same input) or ``both``; where nothing is said, the truth where the data is paired, and the
+    teacher's output elsewhere, where there is no other. The weights multiply those of the two terms.
+    """
+
+    target: Literal["truth", "teacher", "both"] | None = None
+    truth_weight: Annotated[float, Field(ge=0)] = 1.0
+    teacher_weight: Annotated[float, Field(ge=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _weighed(self) -> StudentsConfig:
+        used = {"truth": {"truth_weight"}, "teacher": {"teacher_weight"}, "both": {"truth_weight", "teacher_weight"}, None: set[str]()}
+        for name in sorted(self.model_fields_set & ({"truth_weight", "teacher_weight"} - used[self.target])):
+            raise ValueError(f"{name} has no effect with target {self.target}: say target: both")
+        return self
+
+
 class TeacherConfig(Optimization):
     # A generator (and, with ``discriminator_checkpoint``, a discriminator) trained elsewhere: no teacher training then.
     checkpoint: str | None = None
@@ -284,6 +303,7 @@ class Experiment(Section):
     generator: GeneratorConfig
     discriminator: Component = Component(name="patchgan")
     losses: LossWeights = LossWeights()
+    students: StudentsConfig = StudentsConfig()
     teacher: TeacherConfig
     supernet: SupernetConfig
     space: SpaceConfig = SpaceConfig()

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from autogc.data.dataset import Dataset, Split
-from autogc.data.inputs import DomainInput, InputKind, Made, NoiseInput, PictureInput, with_domains
-from autogc.data.samples import DecodedList, Pictures, Samples, Window, gather, shape_of, signed
+from autogc.data.inputs import AskedInput, DomainInput, InputKind, NoiseInput, PictureInput
+from autogc.data.samples import DecodedList, Pictures, Samples, shape_of
 from autogc.progress import Progress
 
 # Inputs of one size that a generator is run on at a time.
@@ -28,16 +28,6 @@ class Growth(NamedTuple):
     channels: int
     scale: int
     fixed: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class AskedInput:
-    """The picture in ``samples.inputs`` and, behind its channels, maps of what it is to become, which ``samples.domains`` says."""
-
-    def make(self, samples: Samples, places: Sequence[int], windows: Sequence[Window] | None, *, split: str) -> Made:
-        assert samples.inputs is not None and samples.domains is not None
-        wanted = torch.from_numpy(samples.domains[np.asarray(places)].astype(np.float32))
-        return Made(with_domains(signed(gather(samples.inputs, places, windows)), wanted), wanted)
 
 
 class OutputList:

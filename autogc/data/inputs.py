@@ -90,6 +90,16 @@ class DomainInput:
         return Made(with_domains(signed(gather(samples.targets, places, windows)), wanted), wanted)
 
 
+@dataclass(frozen=True)
+class AskedInput:
+    """The picture in ``samples.inputs`` and, behind its channels, maps of what it is to become, which ``samples.domains`` says."""
+
+    def make(self, samples: Samples, places: Sequence[int], windows: Sequence[Window] | None, *, split: str) -> Made:
+        assert samples.inputs is not None and samples.domains is not None
+        wanted = torch.from_numpy(samples.domains[np.asarray(places)].astype(np.float32))
+        return Made(with_domains(signed(gather(samples.inputs, places, windows)), wanted), wanted)
+
+
 def with_domains(pictures: Tensor, wanted: Tensor) -> Tensor:
     """Return pictures (N, C, H, W) with a constant map (0 or 1) behind their channels for each of the ``wanted`` domains (N, D)."""
     maps = wanted[:, :, None, None].expand(-1, -1, *pictures.shape[-2:])

@@ -10,7 +10,7 @@ from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.models import Verdict, as_verdict
 from autogc.training.stage import critic_size, example_input
-from autogc.training.tasks import Task, task_of
+from autogc.training.tasks import IMITATION, Task, task_of
 
 
 def task_problems(experiment: Experiment, data: Dataset) -> list[str]:
@@ -24,9 +24,20 @@ def task_problems(experiment: Experiment, data: Dataset) -> list[str]:
     given = [
         name for name in experiment.losses.model_fields_set if name not in used and getattr(experiment.losses, name) != getattr(usual, name)
     ]
-    return _small_batches(experiment, data) + [
-        f"losses.{name} has no effect on the task of this dataset ({data.kind}): leave it out" for name in sorted(given)
-    ]
+    return (
+        _small_batches(experiment, data)
+        + _student_problems(experiment, data)
+        + [f"losses.{name} has no effect on the task of this dataset ({data.kind}): leave it out" for name in sorted(given)]
+    )
+
+
+def _student_problems(experiment: Experiment, data: Dataset) -> list[str]:
+    target = experiment.students.target
+    if experiment.task == IMITATION and target is not None:
+        return ["students.target: in imitation the teacher's outputs are the targets already: leave it out"]
+    if data.kind != "paired" and target in ("truth", "both"):
+        return [f"students.target: {target} needs a dataset that says the truth for each input, and this one is {data.kind}: teacher"]
+    return []
 
 
 def input_problems(experiment: Experiment, data: Dataset) -> list[str]:

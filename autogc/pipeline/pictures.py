@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from autogc.data import Batch, Dataset, Split
-from autogc.data.inputs import DomainInput, LabelInput, NoiseInput
+from autogc.data.imitated import ImitatedDataset
+from autogc.data.inputs import AskedInput, DomainInput, LabelInput, NoiseInput
 from autogc.files import read_json, write_json
 from autogc.pipeline.baseline import BICUBIC, enlargement
 from autogc.pipeline.score import generating
@@ -58,7 +59,7 @@ def draw_grid(
         columns.insert(0, subnet_column(baseline or SubnetRow(BICUBIC)))
     paired = data.kind == "paired"
     if paired:
-        columns.insert(0, Column("real"))
+        columns.insert(0, Column("the teacher's, in 8 bits" if isinstance(data, ImitatedDataset) else "real"))
     rows = []
     # All over the split: neighbours in a folder are often frames of one scene. One by one: they may differ in size.
     for place in sorted({(index * len(images)) // (2 * SAMPLES) for index in range(1, 2 * SAMPLES, 2)}):
@@ -75,10 +76,10 @@ def shown_input(data: Dataset, split: Split, batch: Batch) -> tuple[Tensor | Non
     match split.input:
         case NoiseInput():
             return None, ""
-        case DomainInput():
+        case DomainInput() | AskedInput():
             assert batch.wanted is not None
             wanted = [name for name, there in zip(data.domain_names, batch.wanted[0].tolist(), strict=True) if there]
-            return batch.input[0, : data.target_channels], "to " + (", ".join(wanted) or "none of the domains")
+            return batch.input[0, : data.input_channels - len(data.domain_names)], "to " + (", ".join(wanted) or "none of the domains")
         case LabelInput(channels=channels):
             return batch.input[0, :channels], ""  # without the borders between instances
     return batch.input[0], ""

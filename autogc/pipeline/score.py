@@ -14,6 +14,7 @@ from autogc.export import Package, load_package
 from autogc.files import read_json, write_json
 from autogc.metrics import METRICS
 from autogc.pipeline.timing import in_row, latency_notes, latency_of, measure_here
+from autogc.pipeline.truth import truth_note
 from autogc.tracking.quantities import judge_of, shown
 from autogc.tracking.table import SubnetRow
 
@@ -90,6 +91,7 @@ def notes(run: Run, *, split: str, rows: Sequence[SubnetRow] = ()) -> tuple[str,
     if judged["reference_statistics"] is not None:
         compared = f", compared with {judged['reference_statistics']}"
     said = [f"Data: {run.data.description}; {judged['images']} images of the {split} split{compared}."]
+    said += truth_note(run.data)
     for name in run.judge.metrics:
         if name in judged["left_out"]:
             said.append(f"{METRICS[name].title} is left out: {judged['left_out'][name]}.")

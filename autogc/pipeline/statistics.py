@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from autogc.config.experiment import Experiment
-from autogc.data import open_data
 from autogc.errors import ConfigError
 from autogc.metrics import statistics
 from autogc.metrics.networks import Networks
 from autogc.metrics.registry import Trainable
 from autogc.metrics.statistics import Statistics
 from autogc.progress import Progress, Silent
+from autogc.training.stage import build_data
 
 
 def write_statistics(experiment: Experiment, path: str | Path, *, split: str = "test", progress: Progress | None = None) -> Statistics:
@@ -23,7 +23,7 @@ def write_statistics(experiment: Experiment, path: str | Path, *, split: str = "
     and .npz; CheckpointError where the network's weights cannot be had.
     """
     path, progress = Path(path), progress or Silent()
-    data = open_data(experiment.data, seed=experiment.seed)
+    data = build_data(experiment)
     scores = experiment.scores.model_copy(update={"segmenter": None, "reference": {}})
     networks = Networks.build(scores, data, seed=experiment.seed)
     network = networks.features

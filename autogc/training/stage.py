@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from autogc import __version__
-from autogc.config.experiment import Experiment, Optimization
+from autogc.config.experiment import Experiment, Optimization, StudentsConfig
 from autogc.data import Dataset, open_data
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json, sha256_file, sha256_json, write_json
@@ -97,7 +97,13 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
         | _measured_with(experiment)
         | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator", "losses")}
         | {"generator": experiment.generator.identity}
+        | _learned_from(experiment)
     )
+
+
+def _learned_from(experiment: Experiment) -> dict[str, Any]:
+    """Return what students learn from, where the experiment says it: without that, trainings of before it could be said stay the same."""
+    return {} if experiment.students == StudentsConfig() else {"students": experiment.students.model_dump(mode="json")}
 
 
 def _measured_with(experiment: Experiment) -> dict[str, Any]:

@@ -15,6 +15,8 @@ SCORES = {
     "super_resolution": {"feature_network": None, "pixels": {"channel": "y", "border": 2}},
     "imitation": {"feature_network": {"name": "dataset_rotations", "args": {"steps": 2, "patch": 32, "batch_size": 2}}},
     "imitated_enlargement": {"feature_network": None},
+    "imitated_noise": {"feature_network": {"name": "dataset_rotations", "args": {"steps": 2, "patch": 32, "batch_size": 2}}},
+    "imitated_domains": {"feature_network": {"name": "dataset_classifier", "args": {"steps": 2, "batch_size": 2}}},
     "semantic": {
         "feature_network": {"name": "dataset_segmenter", "args": {"steps": 2, "batch_size": 2}},
         "segmenter": {"name": "dataset_segmenter", "args": {"steps": 2, "batch_size": 2}},
@@ -27,6 +29,8 @@ EXPECTED = {
     "super_resolution": {"psnr", "ssim"},
     "imitation": {"fid", "psnr", "ssim"},
     "imitated_enlargement": {"psnr", "ssim"},
+    "imitated_noise": {"fid", "psnr", "ssim"},
+    "imitated_domains": {"fid", "psnr", "ssim"},
     "semantic": {"fid", "miou", "psnr", "ssim"},
 }
 

@@ -27,6 +27,8 @@ LOSSES = {
     # Their teachers are taken from checkpoints, and no discriminator is trained.
     "imitation": set(),
     "imitated_enlargement": set(),
+    "imitated_noise": set(),
+    "imitated_domains": set(),
 }
 
 
@@ -68,7 +70,7 @@ def test_a_task_goes_through_every_training_stage(task: str, tmp_path: Path) -> 
     train_supernet(experiment, tmp_path / "teacher", tmp_path / "supernet")
     if imitated:
         with pytest.raises(Killed):
-            train_supernet(experiment, tmp_path / "teacher", tmp_path / "supernet_again", progress=KilledAfter(2))
+            train_supernet(experiment, tmp_path / "teacher", tmp_path / "supernet_again", progress=KilledAfter(4))
         assert (tmp_path / "supernet_again" / "checkpoints").is_dir() and not (tmp_path / "supernet_again" / "result.json").exists()
         train_supernet(experiment, tmp_path / "teacher", tmp_path / "supernet_again")
         assert weights_in(tmp_path / "supernet_again") == weights_in(tmp_path / "supernet")

@@ -11,7 +11,7 @@ from tiny_tasks import make_task_experiment, super_resolution
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from autogc.config.experiment import LossWeights, Optimization
+from autogc.config.experiment import LossWeights, Optimization, StudentsConfig
 from autogc.data import Batch, training_batches
 from autogc.data.inputs import with_domains
 from autogc.errors import ConfigError
@@ -212,7 +212,7 @@ def test_the_history_gives_back_pictures_of_before_half_of_the_time() -> None:
 @pytest.mark.parametrize("kind", sorted({task.kind for task in TASKS.values()}))
 def test_every_kind_of_dataset_has_a_task(kind: str) -> None:
     data: Any = SimpleNamespace(kind=kind, input_shape=(3, 8, 8), target_shape=(3, 8, 8))
-    experiment: Any = SimpleNamespace(task=None, data=SimpleNamespace(name="x"))
+    experiment: Any = SimpleNamespace(task=None, data=SimpleNamespace(name="x"), students=StudentsConfig())
     assert task_of(experiment, data).kind == kind
     experiment.task = next(name for name, task in TASKS.items() if task.kind != kind)
     with pytest.raises(ConfigError, match="needs a dataset of kind"):
@@ -223,7 +223,14 @@ def test_a_part_of_one_picture_has_no_other_domains_to_ask_for() -> None:
     stage: Any = Optimization(steps=1, batch_size=4, deepspeed={"gradient_accumulation_steps": 2})
     data: Any = SimpleNamespace(kind="domains", input_shape=(3, 8, 8), target_shape=(3, 8, 8))
     experiment: Any = SimpleNamespace(
-        task=None, losses=LossWeights(), workers=1, teacher=stage, supernet=stage, finetune=stage, data=SimpleNamespace(name="x")
+        task=None,
+        losses=LossWeights(),
+        students=StudentsConfig(),
+        workers=1,
+        teacher=stage,
+        supernet=stage,
+        finetune=stage,
+        data=SimpleNamespace(name="x"),
     )
     assert task_problems(experiment, data) == []
     experiment.workers = 2
@@ -234,7 +241,7 @@ def test_a_part_of_one_picture_has_no_other_domains_to_ask_for() -> None:
 
 def test_a_smaller_input_is_super_resolution() -> None:
     data: Any = SimpleNamespace(kind="paired", input_shape=(3, 8, 8), target_shape=(3, 32, 32))
-    assert task_of(SimpleNamespace(task=None, data=None), data) is TASKS["super_resolution"]  # type: ignore[arg-type]
+    assert task_of(SimpleNamespace(task=None, data=None, students=StudentsConfig()), data) is TASKS["super_resolution"]  # type: ignore[arg-type]
 
 
 def test_pairs_of_one_size_are_asked_for_by_name() -> None:
@@ -248,6 +255,7 @@ def test_features_are_matched_only_where_the_real_picture_is_the_generated_ones(
     assert {name for name, task in TASKS.items() if "feature_matching_weight" in task.teacher.losses | task.student.losses} == {
         "paired",
         "super_resolution",
+        "imitation",
     }
 
 

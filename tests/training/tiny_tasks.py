@@ -117,6 +117,25 @@ def imitated_enlargement(root: Path) -> dict[str, Any]:
     }
 
 
+def imitated_noise(root: Path) -> dict[str, Any]:
+    """Noise to images, of noise alone."""
+    root.mkdir(parents=True)
+    generator = {"name": "dcgan", "args": {"base_channels": 4, "size": 32}}
+    return trained(root, generator, in_channels=6, out_channels=1) | {
+        "data": {
+            "name": "noise",
+            "args": {"channels": 6, "height": 32, "width": 32, "grey": True, "train": 12, "validation": 4, "test": 4},
+        },
+        "losses": {"reconstruction": "mse", "distillation_layers": ["ups.0"]},
+    }
+
+
+def imitated_domains(root: Path) -> dict[str, Any]:
+    """Images of many domains, with what each is to become; they are real, so there is a truth."""
+    given = multi_domain(root)
+    return trained(root, given["generator"], in_channels=5, out_channels=3) | {"data": given["data"]}
+
+
 TASKS = {
     "unpaired": unpaired,
     "unconditional": unconditional,
@@ -125,6 +144,8 @@ TASKS = {
     "semantic": semantic,
     "imitation": imitation,
     "imitated_enlargement": imitated_enlargement,
+    "imitated_noise": imitated_noise,
+    "imitated_domains": imitated_domains,
 }
 
 

@@ -6,14 +6,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autogc.data.dataset import Dataset, Split
-from autogc.data.inputs import DomainInput, InputKind, LabelInput, NoiseInput, PictureInput
+from autogc.data.inputs import AskedInput, DomainInput, InputKind, LabelInput, NoiseInput, PictureInput
 from autogc.errors import DataError
 
 MANIFEST = "manifest.json"
 FORMAT = "autogc.dataset"
 # Raise this when older versions of autogc could not read what is written.
 VERSION = 1
-INPUTS: dict[str, type[Any]] = {"picture": PictureInput, "labels": LabelInput, "noise": NoiseInput, "domains": DomainInput}
+INPUTS: dict[str, type[Any]] = {
+    "picture": PictureInput,
+    "labels": LabelInput,
+    "noise": NoiseInput,
+    "domains": DomainInput,
+    "asked": AskedInput,
+}
 # The parts of a ``Dataset`` that are not its splits.
 FACTS = ("kind", "description", "fingerprint", "class_names", "domain_names", "exclusive_domains", "ignore_index")
 

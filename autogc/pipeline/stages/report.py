@@ -10,9 +10,10 @@ from autogc.pipeline.baseline import measured_baseline
 from autogc.pipeline.pictures import MEMBERS, draw_grid, spread, subnet, teacher_on_validation
 from autogc.pipeline.report import REPORT, Report
 from autogc.pipeline.run import EXPERIMENT, Run
-from autogc.pipeline.score import generating, measured, measured_package, notes
+from autogc.pipeline.score import generating, identity_of, measured, measured_package, notes
 from autogc.pipeline.stage import Stage
 from autogc.pipeline.timing import latency_notes
+from autogc.pipeline.truth import measured_against_truth
 from autogc.search import front
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
@@ -33,7 +34,15 @@ def _report(run: Run) -> None:
     before = measured_package(run, "chosen, from the supernet", exported)
     after = measured_package(run, "chosen, fine-tuned", finetuned)
     baseline = measured_baseline(run)
-    baselines = () if baseline is None else (baseline,)
+    real = measured_against_truth(
+        run,
+        {
+            TEACHER: (TEACHER, folded),
+            before.name: (identity_of(exported), exported.module),
+            after.name: (identity_of(finetuned), finetuned.module),
+        },
+    )
+    baselines = (() if baseline is None else (baseline,)) + real
     run.progress.update(3)
     rows = []
     for place, member in enumerate(sorted(members, key=lambda one: -one.costs["macs"]), start=4):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from autogc.config.experiment import Experiment
+from autogc.config.experiment import Experiment, StudentsConfig
 from autogc.data import Dataset
 from autogc.errors import ConfigError, nearest
 from autogc.training.tasks.imitation import ImitationObjective
@@ -58,4 +58,11 @@ def task_of(experiment: Experiment, data: Dataset) -> Task:
         raise ConfigError(
             f"task: {name!r} needs inputs of the targets' size, and those of {experiment.data.name!r} are smaller: use super_resolution"
         )
-    return task
+    if experiment.students == StudentsConfig():
+        return task
+    return replace(task, student=_learning_from(experiment.students, task.student))
+
+
+def _learning_from(students: StudentsConfig, objective: type[Objective]) -> type[Objective]:
+    """Return a student's objective that compares pictures with what the experiment says."""
+    return type(objective.__name__, (objective,), {"students": students})

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from autogc.config.experiment import LossWeights
+from autogc.config.experiment import LossWeights, StudentsConfig
 from autogc.data import Batch, Dataset
 from autogc.losses import ADVERSARIAL, PERCEPTUAL, feature_distillation, feature_matching, gradient_penalty, over_scales, reconstruction
 from autogc.models import Verdict, as_verdict
@@ -34,6 +34,8 @@ class Situation:
     input: Tensor
     real: Tensor
     reference: Tensor | None = None
+    # The teacher's picture, where it is a second thing to be like.
+    taught: Tensor | None = None
     features: tuple[Tensor, ...] = ()
     domains: Tensor | None = None
     wanted: Tensor | None = None
@@ -85,6 +87,8 @@ class Objective:
         }
     )
     companions: ClassVar[tuple[str, ...]] = ()
+    # What a student's picture is compared with; a teacher's objective has the default, which changes nothing.
+    students: ClassVar[StudentsConfig] = StudentsConfig()
 
     def __init__(self, weights: LossWeights, data: Dataset) -> None:
         self.weights = weights
@@ -154,18 +158,26 @@ class Objective:
         if self.needs_critic:
             assert critics is not None
             terms |= self._judgement(critics, situation, one)
-        if situation.reference is not None:
+        for reference, share, suffix in self._references(situation):
             if weights.reconstruction_weight:
-                terms["reconstruction"] = (
-                    weights.reconstruction_weight,
-                    reconstruction(one.image, situation.reference, kind=weights.reconstruction),
-                )
+                found = reconstruction(one.image, reference, kind=weights.reconstruction)
+                terms[f"reconstruction{suffix}"] = (share * weights.reconstruction_weight, found)
             if self.perceptual is not None:
-                terms["perceptual"] = (weights.perceptual_weight, self.perceptual(one.image, situation.reference))
+                terms[f"perceptual{suffix}"] = (share * weights.perceptual_weight, self.perceptual(one.image, reference))
         if situation.features:
             distillation = feature_distillation(one.features, situation.features)
             terms["distillation"] = (weights.distillation_weight, distillation)
         return terms
+
+    def _references(self, situation: Situation) -> list[tuple[Tensor, float, str]]:
+        """Return what the picture should be like: each with its weight, and the end of its terms' names."""
+        found = []
+        if situation.reference is not None:
+            share = {"truth": self.students.truth_weight, "both": self.students.truth_weight, "teacher": self.students.teacher_weight}
+            found.append((situation.reference, share.get(self.students.target or "", 1.0), ""))
+        if situation.taught is not None:
+            found.append((situation.taught, self.students.teacher_weight, "_teacher"))
+        return found
 
     def _judgement(self, critics: Critics, situation: Situation, one: Generated) -> Terms:
         weights = self.weights

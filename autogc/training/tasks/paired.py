@@ -1,4 +1,5 @@
-"""Paired pictures: pix2pix, GauGAN, SRGAN. The ground truth says what the picture should be, for teacher and student alike."""
+"""Paired pictures: pix2pix, GauGAN, SRGAN. The ground truth says what the picture should be; a student may learn from the
+teacher's picture too."""
 
 from __future__ import annotations
 
@@ -9,6 +10,21 @@ from torch import Tensor
 
 from autogc.data import Batch, Dataset
 from autogc.training.tasks.objective import Objective, Situation, Teacher
+
+
+def paired(objective: Objective, batch: Batch, teacher: Teacher | None) -> Situation:
+    """Return a batch of pairs as a step sees it: a student's reference is the truth, the teacher's picture of the same input, or both."""
+    if teacher is None:
+        return Situation(batch.input, batch.target, reference=batch.target)
+    picture, features = teacher(batch.input)
+    target = objective.students.target
+    return Situation(
+        batch.input,
+        batch.target,
+        reference=picture if target == "teacher" else batch.target,
+        taught=picture if target == "both" else None,
+        features=tuple(features),
+    )
 
 
 class PairedObjective(Objective):
@@ -23,8 +39,7 @@ class PairedObjective(Objective):
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
-        features = () if teacher is None else tuple(teacher(batch.input)[1])
-        return Situation(batch.input, batch.target, reference=batch.target, features=features)
+        return paired(self, batch, teacher)
 
     def seen(self, situation: Situation, image: Tensor) -> Tensor:
         return torch.cat([situation.input, image], dim=1)
@@ -37,5 +52,4 @@ class EnlargingObjective(Objective):
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
-        features = () if teacher is None else tuple(teacher(batch.input)[1])
-        return Situation(batch.input, batch.target, reference=batch.target, features=features)
+        return paired(self, batch, teacher)
