@@ -29,7 +29,7 @@ DISCRIMINATOR = "discriminator.safetensors"
 RESULT = "result.json"
 HISTORY = "history.json"
 # What of a stage's configuration changes how it runs but not what comes out.
-WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images")
+WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images", "watch_every", "watch_images", "accept_trivial")
 
 
 def build_data(experiment: Experiment) -> Dataset:
