@@ -33,6 +33,8 @@ class Optimization(Section):
     discriminator_learning_rate: Annotated[float, Field(gt=0)] | None = None
     betas: tuple[Fraction, Fraction] = (0.5, 0.999)
     constant_fraction: Fraction = 0.5
+    # The decay of an exponential moving average of the generator's weights, such as 0.999, which is then what the stage writes; null: none.
+    average: Annotated[float, Field(gt=0, lt=1)] | None = None
     checkpoint_every: Positive = 100
     log_every: Positive = 20
     # A DeepSpeed configuration, taken whole; autogc adds only what is absent (batch size, Adam with the values above).

@@ -101,7 +101,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     discriminator = build_discriminator(experiment, data)
     trainer = teacher_trainer(student, discriminator, objective, experiment, config, data, worker=worker)
     outcome = loop.run(trainer, worker, progress)
-    weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
+    weights, critic = trainer.weights(), trainer.discriminator.tensors()
     if worker.leads:
         write_successor(package, student, weights, loop, outcome, how="trained from scratch")
         finish(loop, outcome, worker, {DISCRIMINATOR: with_prefix_removed(critic, "net.")}, parameters=count_parameters(package.module))

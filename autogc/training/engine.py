@@ -90,6 +90,15 @@ class Engine:
         """Return float32 weights and buffers by name, on the CPU. Collective: every worker calls it."""
         return self._state.weights()
 
+    def masters(self) -> list[Tensor]:
+        """Return the float32 tensors that hold the trained weights here, to be read and changed in place: under ZeRO 1 and 2 this process's
+        flat share of them."""
+        return self._state.masters()
+
+    def load_masters(self, tensors: dict[str, Tensor]) -> None:
+        """Put trained weights, by name, into ``masters``. Collective."""
+        self._state.write_masters(tensors)
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that resuming needs, as tensors by name and JSON-ready data. Collective."""
         tensors, scalars = self._state.read()

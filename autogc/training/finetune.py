@@ -116,7 +116,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         teacher=FixedTeacher(teacher, layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
-    weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
+    weights, critic = trainer.weights(), trainer.discriminator.tensors()
     if worker.leads:
         write_successor(package, student, weights, loop, outcome, how="fine-tuned")
         files = {ADAPTERS: with_prefix_removed(weights, "adapters."), DISCRIMINATOR: with_prefix_removed(critic, "net.")}

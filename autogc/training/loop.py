@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,16 @@ from autogc.device_lock import working
 from autogc.errors import DivergenceError
 from autogc.inference import keeping_memory
 from autogc.progress import Progress
+from autogc.training.average import WeightAverage
 from autogc.training.checkpoint import Checkpoint, Checkpoints
 from autogc.training.history import History
 from autogc.training.randomness import derived_seed, seeded
 from autogc.training.trainer import GanTrainer
+from autogc.training.watchers import Watcher
 from autogc.training.worker import Worker
+
+# Of a checkpoint's parts, those of watchers are called this and their name.
+WATCHER = "watcher."
 
 
 @dataclass(frozen=True)
@@ -46,16 +52,21 @@ class Loop:
     def checkpoints(self) -> Checkpoints:
         return Checkpoints(self.directory / "checkpoints", identity=self.identity)
 
-    def run(self, trainer: GanTrainer, worker: Worker, progress: Progress) -> Outcome:
+    def run(self, trainer: GanTrainer, worker: Worker, progress: Progress, *, watchers: Sequence[Watcher] = ()) -> Outcome:
         """Train to the end, from the newest checkpoint where there is one. Collective.
 
         What a step draws depends on the seed, the stage, the step and the rank alone: resuming changes nothing in the result.
-        Raises DivergenceError when a loss or a weight is not finite.
+        ``watchers`` look on (``autogc.training.watchers``). Raises DivergenceError when a loss or a weight is not finite.
         """
+        if self.config.average is not None:
+            trainer.average = WeightAverage(self.config.average)
+            watchers = (trainer.average, *watchers)
         history = History(every=self.config.log_every)
-        first, spent = self._resume(trainer, history, worker, progress)
+        first, spent = self._resume(trainer, history, worker, progress, watchers)
         began = time.monotonic() - spent
         progress.start(self.name, total=self.config.steps, done=first)
+        if first == 0:
+            self._watch(trainer, watchers, progress, step=0)
         batches = training_batches(
             self.split,
             self.config.batch_size * trainer.batches,
@@ -74,16 +85,36 @@ class Loop:
                 row = history.add(done, figures, last=done == self.config.steps)
                 if row is not None:
                     progress.update(done, **{name: value for name, value in row.items() if name != "step"})
+                self._watch(trainer, watchers, progress, step=done)
                 if done % self.config.checkpoint_every == 0 and done < self.config.steps:
-                    self._save(trainer, history, worker, step=done, seconds=time.monotonic() - began)
+                    self._save(trainer, history, worker, watchers, step=done, seconds=time.monotonic() - began)
         self._check_weights(trainer, step=self.config.steps)
         return Outcome(seconds=time.monotonic() - began, history=history.rows)
+
+    def keep(self, trainer: GanTrainer, worker: Worker, outcome: Outcome, *, watchers: Sequence[Watcher] = ()) -> None:
+        """Write a checkpoint of the end, for a training whose result is not wanted as it is: ``run`` then has nothing left to train.
+
+        ``watchers`` are those of the ``run`` that gave ``outcome``. Collective.
+        """
+        history = History(every=self.config.log_every)
+        history.rows = list(outcome.history)
+        watching = watchers if trainer.average is None else (trainer.average, *watchers)
+        self._save(trainer, history, worker, watching, step=self.config.steps, seconds=outcome.seconds)
 
     def _at_work(self, worker: Worker) -> AbstractContextManager[None]:
         # Step by step, so that a measurement of another process gets its turn; rank 0 alone, whom the others wait for anyway.
         return working(str(worker.device)) if worker.leads else nullcontext()
 
-    def _resume(self, trainer: GanTrainer, history: History, worker: Worker, progress: Progress) -> tuple[int, float]:
+    def _watch(self, trainer: GanTrainer, watchers: Sequence[Watcher], progress: Progress, *, step: int) -> None:
+        for watcher in watchers:
+            if step % watcher.every == 0 or step == self.config.steps:
+                figures = watcher(trainer, step)
+                if figures:
+                    progress.update(step, **figures)
+
+    def _resume(
+        self, trainer: GanTrainer, history: History, worker: Worker, progress: Progress, watchers: Sequence[Watcher]
+    ) -> tuple[int, float]:
         found = self.checkpoints.newest(progress) if worker.leads else None
         step = worker.agree(found.step if found else 0)
         if step == 0:
@@ -92,10 +123,18 @@ class Loop:
         trainer.generator.load_state(found.parts["generator"], found.data["generator"])
         trainer.discriminator.load_state(found.parts["discriminator"], found.data["discriminator"])
         history.restore(found.data["history"])
+        for watcher in watchers:
+            remembered = found.parts.get(WATCHER + watcher.name)
+            if remembered is not None:
+                watcher.load_state(trainer, remembered, found.data["watchers"][watcher.name])
+            else:  # A checkpoint from before it watched: it begins here.
+                watcher(trainer, step)
         progress.note(f"{self.name}: continuing from step {step}")
         return step, found.data["seconds"]
 
-    def _save(self, trainer: GanTrainer, history: History, worker: Worker, *, step: int, seconds: float) -> None:
+    def _save(
+        self, trainer: GanTrainer, history: History, worker: Worker, watchers: Sequence[Watcher], *, step: int, seconds: float
+    ) -> None:
         generator, generator_data = trainer.generator.state()
         discriminator, discriminator_data = trainer.discriminator.state()
         parts = {"generator": generator, "discriminator": discriminator}
@@ -103,7 +142,10 @@ class Loop:
             for name, tensor in tensors.items():
                 if not bool(tensor.isfinite().all()):
                     raise self._divergence(f"{part} {name} is not finite", step)
+        states = {watcher.name: watcher.state() for watcher in watchers}
+        parts |= {WATCHER + name: tensors for name, (tensors, _) in states.items()}
         data = {"generator": generator_data, "discriminator": discriminator_data, "history": history.to_json(), "seconds": seconds}
+        data["watchers"] = {name: remembered for name, (_, remembered) in states.items()}
         if worker.leads:
             self.checkpoints.write(Checkpoint(step=step, parts=parts, data=data))
 

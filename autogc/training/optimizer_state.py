@@ -36,6 +36,22 @@ class OptimizerState:
             found |= {name: parameter.get_full_hp_param() for name, parameter in self._trained()}  # type: ignore[attr-defined]
         return {name: _portable(tensor) for name, tensor in found.items()}
 
+    def masters(self) -> list[Tensor]:
+        """Return the float32 tensors that the trained weights are in: the parameters, or DeepSpeed's flat shares of this process."""
+        if self._partitioned:
+            return list(self._zero.single_partition_of_fp32_groups)
+        return [parameter.data for _, parameter in self._trained()]
+
+    @torch.no_grad()
+    def write_masters(self, weights: dict[str, Tensor]) -> None:
+        """Put whole trained weights, by name, into ``masters``."""
+        for name, parameter in self._trained():
+            whole = weights[name].to(parameter.device)
+            if self._partitioned:
+                parameter.set_full_hp_param(whole)  # type: ignore[attr-defined]
+            else:
+                parameter.copy_(whole)
+
     def read(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Return tensors (``weights/NAME``, ``exp_avg/NAME``, ...) and scalars (``step``; one for all parameters)."""
         tensors = {f"{WEIGHTS}/{name}": tensor for name, tensor in self.weights().items()}
@@ -72,9 +88,8 @@ class OptimizerState:
             tensor.copy_(weights[name])
         kinds = sorted({key.partition("/")[0] for key in tensors} - {WEIGHTS})
         self._create(kinds, scalars)
+        self.write_masters(weights)
         for name, parameter in self._trained():
-            if self._partitioned:
-                parameter.set_full_hp_param(weights[name].to(parameter.device))  # type: ignore[attr-defined]
             for kind in kinds:
                 value = tensors[f"{kind}/{name}"].to(parameter.device)
                 if self._partitioned:

@@ -30,6 +30,8 @@ RESULT = "result.json"
 HISTORY = "history.json"
 # What of a stage's configuration changes how it runs but not what comes out.
 WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images", "watch_every", "watch_images", "accept_trivial")
+# Keys that came later: where they are null a training is the one that it was before they came.
+ABSENT_IF_NULL = ("average", "validate_every")
 
 
 def build_data(experiment: Experiment) -> Dataset:
@@ -73,9 +75,10 @@ def example_input(data: Dataset) -> Tensor:
 
 def identity(experiment: Experiment, config: Optimization, data: Dataset, **inputs: Any) -> str:
     """Return a hash of everything that decides a training's result; ``inputs`` are those of the stage alone, JSON-ready."""
+    settings = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     return sha256_json(
         {
-            "config": config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
+            "config": {name: value for name, value in settings.items() if value is not None or name not in ABSENT_IF_NULL},
             "data": data.fingerprint,
             "inputs": inputs,
         }

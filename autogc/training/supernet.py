@@ -166,12 +166,6 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
     critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective)
     fixed_teacher = FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device)
-    trainer = GanTrainer(
-        *engines(student, critics, config, worker=worker),
-        objective=objective,
-        choose=CandidateSampling(space, config.sampling, seed=experiment.seed),
-        teacher=fixed_teacher,
-    )
     watch = SupernetWatch(
         experiment,
         data,
@@ -184,13 +178,20 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         worker=worker,
         progress=progress,
     )
+    trainer = GanTrainer(
+        *engines(student, critics, config, worker=worker),
+        objective=objective,
+        choose=CandidateSampling(space, config.sampling, seed=experiment.seed),
+        teacher=fixed_teacher,
+    )
     outcome = loop.run(trainer, worker, progress, watchers=[watch])
-    if watch.refuses():
-        loop.keep(trainer, worker, outcome)
+    if watch.refuses(trainer):
+        loop.keep(trainer, worker, outcome, watchers=[watch])
+        trainer.close()
         if worker.leads:
             raise CollapseError(watch.refusal())
         return
-    weights, discriminator = trainer.generator.tensors(), trainer.discriminator.tensors()
+    weights, discriminator = trainer.weights(), trainer.discriminator.tensors()
     if worker.leads:
         with replacing(directory / ORIGIN) as beside:
             shutil.copyfile(teacher_directory / GENERATOR, beside)

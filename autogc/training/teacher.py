@@ -95,7 +95,7 @@ def train_plain(
     student = PlainGenerator(generator, objective, companions)
     trainer = teacher_trainer(student, discriminator, objective, experiment, config, data, worker=worker)
     outcome = loop.run(trainer, worker, progress)
-    weights = {GENERATOR: trainer.generator.tensors(), DISCRIMINATOR: trainer.discriminator.tensors()}
+    weights = {GENERATOR: trainer.weights(), DISCRIMINATOR: trainer.discriminator.tensors()}
     if worker.leads:
         files = {name: with_prefix_removed(state, "net.") for name, state in weights.items()}
         for way in objective.companions:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from autogc.data import Batch
+from autogc.training.average import WeightAverage
 from autogc.training.engine import Engine
 from autogc.training.tasks import Generated, Objective, Situation, Teacher
 from autogc.training.tasks.objective import Terms
@@ -95,6 +96,13 @@ class GanTrainer:
         self._objective = objective
         self._choose: Choose = choose or (lambda step: ())
         self._teacher = teacher
+        # Set by the loop where the stage averages its weights.
+        self.average: WeightAverage | None = None
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the generator's side as the stage would write it now, float32 by name on the CPU: averaged where the stage averages.
+        Collective."""
+        return self.generator.tensors() if self.average is None else self.average.tensors()
 
     @property
     def batches(self) -> int:
