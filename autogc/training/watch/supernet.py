@@ -220,13 +220,14 @@ class SupernetWatch:
     def _compared(self, step: int, verdict: Verdict) -> str:
         row, shown = self._row(step), len(self._scene.examples)
         margin = f", and {self._rule.margin_db:g} dB above it is the least that counts" if self._rule.margin_db else ""
+        counted = f" (of the answers that cost nothing only this one counts: {self._rule.reason})" if self._rule.constant_only else ""
         varied = ""
         if self._rule.least_variation is not None:
             shares = ", ".join(f"{name} {value:.0%}" for name, value in row["variation"].items())
             varied = f" Their images differ from input to input by this share of what the teacher's do: {shares}."
         return (
             f"after {step} steps {len(verdict.trivial)} of the {verdict.subnets} subnets that are watched are no better than an answer "
-            f"that costs nothing. {self._said(step)} (8-bit, {shown} validation images); {_named(verdict)}{margin}.{varied}"
+            f"that costs nothing. {self._said(step)} (8-bit, {shown} validation images); {_named(verdict)}{counted}{margin}.{varied}"
         )
 
 
