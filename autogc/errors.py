@@ -57,6 +57,10 @@ class DivergenceError(AutogcError):
     """Training produced values that are not finite; the last good checkpoint is kept."""
 
 
+class CollapseError(AutogcError):
+    """A trained supernet is no better than answers that cost nothing; what was trained is kept."""
+
+
 class MissingStageError(AutogcError):
     """A stage was asked for whose inputs are not there yet."""
 

@@ -136,6 +136,12 @@ class SupernetConfig(Optimization):
     importance: str = "l1"
     # Training inputs over which running statistics (batch norm) are taken anew for every subnet that is scored, drawn or exported.
     calibration_images: Positive = 128
+    # Steps (1000), or a share of them (0.1), between two looks at what subnets make of watch_images validation inputs, beside answers that
+    # cost nothing. auto: as often as costs some 3 percent of the training.
+    watch_every: Positive | Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = "auto"
+    watch_images: Annotated[int, Field(ge=2)] = 8
+    # Search a supernet that is no better than those answers; without it the run ends before the search.
+    accept_trivial: bool = False
 
 
 class DimensionConfig(Section):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from autogc.data import Batch, Dataset, Split
 from autogc.data.imitated import ImitatedDataset
-from autogc.data.inputs import AskedInput, DomainInput, LabelInput, NoiseInput
+from autogc.data.shown import shown_input, shows_classes
 from autogc.files import read_json, write_json
 from autogc.pipeline.baseline import BICUBIC, enlargement
 from autogc.pipeline.score import generating
@@ -69,25 +68,6 @@ def draw_grid(
         real = [batch.target[0]] if paired else []
         rows.append(GridRow(name=batch.names[0], input=given, images=(*real, *made), caption=asked))
     image_grid(rows, path, columns=columns, class_names=data.class_names if shows_classes(data, images) else ())
-
-
-def shown_input(data: Dataset, split: Split, batch: Batch) -> tuple[Tensor | None, str]:
-    """Return what of a batch of one input is a picture or a label map, (C, h, w), or None, and what it asks for in words."""
-    match split.input:
-        case NoiseInput():
-            return None, ""
-        case DomainInput() | AskedInput():
-            assert batch.wanted is not None
-            wanted = [name for name, there in zip(data.domain_names, batch.wanted[0].tolist(), strict=True) if there]
-            return batch.input[0, : data.input_channels - len(data.domain_names)], "to " + (", ".join(wanted) or "none of the domains")
-        case LabelInput(channels=channels):
-            return batch.input[0, :channels], ""  # without the borders between instances
-    return batch.input[0], ""
-
-
-def shows_classes(data: Dataset, split: Split) -> bool:
-    """Return whether the inputs are maps of the classes that have names, with or without a channel for what is unlabelled."""
-    return isinstance(split.input, LabelInput) and split.input.channels - len(data.class_names) in (0, 1)
 
 
 def subnet(run: Run, candidate: Candidate) -> Callable[[Tensor], Tensor]:

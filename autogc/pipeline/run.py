@@ -131,9 +131,9 @@ class Run:
 
         return with_measured(Ledger(self.stage_directory("search")).read(), self.directory)
 
-    def tracked_progress(self, stage: str) -> Progress:
-        """Return progress whose figures also become curves in MLflow, under the stage's name."""
-        return TrackedProgress(self.progress, self.tracker, stage=stage)
+    def tracked_progress(self, stage: str, *, drawings: Path | None = None) -> Progress:
+        """Return progress whose figures also become curves in MLflow, and PNGs in ``drawings`` artifacts, under the stage's name."""
+        return TrackedProgress(self.progress, self.tracker, stage=stage, drawings=drawings)
 
     @cached_property
     def device(self) -> torch.device:

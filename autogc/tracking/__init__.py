@@ -1,7 +1,8 @@
 """What a run shows of itself: MLflow runs, figures, the image grid, the report."""
 
+from autogc.image_grid import Column, GridRow, image_grid
 from autogc.tracking.figures import front_figure, front_png, hypervolume_png
-from autogc.tracking.grid import Column, GridRow, image_grid, subnet_column
+from autogc.tracking.grid import subnet_column
 from autogc.tracking.mlflow_tracker import NullTracker, Tracker
 from autogc.tracking.report import row_of, write_report
 from autogc.tracking.series import hypervolume_history, reference_point

@@ -91,6 +91,16 @@ class Loop:
         self._check_weights(trainer, step=self.config.steps)
         return Outcome(seconds=time.monotonic() - began, history=history.rows)
 
+    def keep(self, trainer: GanTrainer, worker: Worker, outcome: Outcome, *, watchers: Sequence[Watcher] = ()) -> None:
+        """Write a checkpoint of the end, for a training whose result is not wanted as it is: ``run`` then has nothing left to train.
+
+        ``watchers`` are those of the ``run`` that gave ``outcome``. Collective.
+        """
+        history = History(every=self.config.log_every)
+        history.rows = list(outcome.history)
+        watching = watchers if trainer.average is None else (trainer.average, *watchers)
+        self._save(trainer, history, worker, watching, step=self.config.steps, seconds=outcome.seconds)
+
     def _at_work(self, worker: Worker) -> AbstractContextManager[None]:
         # Step by step, so that a measurement of another process gets its turn; rank 0 alone, whom the others wait for anyway.
         return working(str(worker.device)) if worker.leads else nullcontext()

@@ -30,7 +30,7 @@ DISCRIMINATOR = "discriminator.safetensors"
 RESULT = "result.json"
 HISTORY = "history.json"
 # What of a stage's configuration changes how it runs but not what comes out.
-WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images")
+WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images", "watch_every", "watch_images", "accept_trivial")
 # Keys that came later, with the value at which a training is the one that it was before they came.
 LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher", "subnets": 1}
 

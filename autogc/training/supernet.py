@@ -13,7 +13,7 @@ from torch import nn
 
 from autogc.config.experiment import Experiment
 from autogc.data import Dataset
-from autogc.errors import CheckpointError
+from autogc.errors import CheckpointError, CollapseError
 from autogc.files import read_json, replacing, sha256_file, write_json
 from autogc.progress import Progress, Silent
 from autogc.supernet.candidate import Candidate
@@ -42,6 +42,8 @@ from autogc.training.students import FixedTeacher, SupernetStudent
 from autogc.training.tasks import task_of
 from autogc.training.teacher import engines, load_discriminator, load_teacher
 from autogc.training.trainer import CriticSide, GanTrainer
+from autogc.training.watch import SupernetWatch
+from autogc.training.watch.verdict import rule_of
 from autogc.training.weights import load_weights, with_prefix_removed
 from autogc.training.worker import Worker
 
@@ -69,7 +71,10 @@ def train_supernet(
     ``experiment.space``, compression included. A directory with a result of these settings is left as it is, one with checkpoints is
     continued.
 
-    Raises ConversionError, ConfigError (a space or layers that the generator lacks), CheckpointError, DivergenceError, RunDirectoryError.
+    While it trains, ``watch/`` shows what subnets make of a few validation inputs, beside answers that cost nothing (``training.watch``).
+
+    Raises ConversionError, ConfigError (a space or layers that the generator lacks), CheckpointError, DivergenceError, RunDirectoryError,
+    CollapseError (most subnets are no better than those answers; ``supernet.accept_trivial`` goes on from what was trained).
     """
     launch(
         _train,
@@ -167,13 +172,33 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
     student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
     critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective) if critic else None
+    sampling = sampling_of(experiment, supernet, space)
+    fixed_teacher = FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device)
+    watch = SupernetWatch(
+        experiment,
+        data,
+        supernet=supernet,
+        space=space,
+        teacher=fixed_teacher,
+        rule=rule_of(data.kind, experiment.losses, has_critic=objective.needs_critic),
+        directory=directory,
+        identity=own,
+        worker=worker,
+        progress=progress,
+    )
     trainer = GanTrainer(
         *engines(student, critics, config, worker=worker),
         objective=objective,
-        choose=sampling_of(experiment, supernet, space),
-        teacher=FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device),
+        choose=sampling,
+        teacher=fixed_teacher,
     )
-    outcome = loop.run(trainer, worker, progress)
+    outcome = loop.run(trainer, worker, progress, watchers=[watch])
+    if watch.refuses(trainer):
+        loop.keep(trainer, worker, outcome, watchers=[watch])
+        trainer.close()
+        if worker.leads:
+            raise CollapseError(watch.refusal())
+        return
     weights = trainer.weights()
     discriminator = None if trainer.discriminator is None else trainer.discriminator.tensors()
     if worker.leads:

@@ -32,6 +32,7 @@ from autogc.training.stage import (
 )
 from autogc.training.tasks import IMITATION, Objective, task_of
 from autogc.training.trainer import CriticSide, GanTrainer, GeneratorSide, PlainGenerator
+from autogc.training.watch import note_trivial_teacher
 from autogc.training.weights import load_weights, save_weights, with_prefix_removed
 from autogc.training.worker import Worker
 
@@ -137,19 +138,23 @@ def engines(generator: GeneratorSide, critics: CriticSide | None, config: Optimi
 
 def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
     experiment = Experiment.model_validate(given["experiment"])
-    data = build_data(experiment)
+    data, directory = build_data(experiment), Path(given["directory"])
     train_plain(
         build_generator(experiment, data),
         build_discriminator(experiment, data) if asks_discriminator(experiment, data) else None,
         experiment,
         experiment.teacher,
         data,
-        Path(given["directory"]),
+        directory,
         name="teacher",
         worker=worker,
         progress=progress,
         inputs={},
     )
+    if worker.leads:
+        has_critic = task_of(experiment, data).teacher(experiment.losses, data).needs_critic
+        teacher = load_teacher(experiment, data, directory)
+        note_trivial_teacher(experiment, data, teacher, has_critic=has_critic, device=worker.device, progress=progress)
 
 
 def _import_teacher(experiment: Experiment, directory: Path, progress: Progress) -> None:

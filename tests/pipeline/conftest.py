@@ -13,7 +13,7 @@ generator: {name: resnet, args: {base_channels: 16, blocks: 1}}
 discriminator: {name: patchgan, args: {base_channels: 8, layers: 1}}
 losses: {reconstruction_weight: 10, distillation_layers: [down2, up1]}
 teacher: {steps: 4, batch_size: 2, checkpoint_every: 2, log_every: 1}
-supernet: {steps: 4, batch_size: 2, checkpoint_every: 2, log_every: 1, decompose: ["blocks.*"]}
+supernet: {steps: 4, batch_size: 2, checkpoint_every: 2, log_every: 1, decompose: ["blocks.*"], accept_trivial: true}
 finetune: {steps: 4, batch_size: 2, checkpoint_every: 2, log_every: 1}
 scores:
   feature_network: {name: dataset_segmenter, args: {steps: 4}}

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
+from autogc.image_grid import CELL, GAP, MARGIN, UNLABELLED, input_picture, is_one_hot, palette, picture
 from autogc.tracking import Column, GridRow, SubnetRow, image_grid, subnet_column
-from autogc.tracking.grid import CELL, GAP, MARGIN, UNLABELLED, input_picture, is_one_hot, palette, picture
 
 COLUMNS = [
     Column("real"),

@@ -297,7 +297,8 @@ def test_a_package_of_other_inputs_is_refused(stages: Path, tmp_path: Path) -> N
     "deepspeed", [{"bf16": {"enabled": True}}, {"zero_optimization": {"stage": 2}, "gradient_accumulation_steps": 2}], ids=str
 )
 def test_a_users_deepspeed_configuration_trains_the_supernet(deepspeed: dict[str, Any], stages: Path, tmp_path: Path) -> None:
-    experiment = make_experiment(supernet={**OPTIMIZATION, "decompose": ["blocks.*"], "sampling": "random", "deepspeed": deepspeed})
+    training = {**OPTIMIZATION, "decompose": ["blocks.*"], "sampling": "random", "accept_trivial": True}
+    experiment = make_experiment(supernet={**training, "deepspeed": deepspeed})
     with pytest.raises(Killed):
         train_supernet(experiment, stages / "teacher", tmp_path / "out", progress=Heard(kill_at=4))
     train_supernet(experiment, stages / "teacher", tmp_path / "out")

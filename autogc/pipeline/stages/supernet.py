@@ -5,16 +5,24 @@ from __future__ import annotations
 from autogc.pipeline.run import Run
 from autogc.pipeline.stage import Stage, trained, training_outlook
 from autogc.training import train_supernet
+from autogc.training.watch.record import DIRECTORY as WATCH
+from autogc.training.watch.record import HISTORY
 
 
 def _train(run: Run) -> None:
-    train_supernet(
-        run.experiment,
-        run.stage_directory("teacher"),
-        run.stage_directory("supernet"),
-        address=run.address,
-        progress=run.tracked_progress("supernet"),
-    )
+    directory = run.stage_directory("supernet")
+    watch = directory / WATCH
+    try:
+        train_supernet(
+            run.experiment,
+            run.stage_directory("teacher"),
+            directory,
+            address=run.address,
+            progress=run.tracked_progress("supernet", drawings=watch),
+        )
+    finally:
+        if (watch / HISTORY).is_file():
+            run.tracker.artifact(watch / HISTORY, under=f"supernet/{WATCH}")
 
 
 STAGE = Stage(
