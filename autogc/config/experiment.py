@@ -104,6 +104,12 @@ class SupernetConfig(Optimization):
     calibration_images: Positive = 128
 
 
+class FinetuneConfig(Optimization):
+    # Steps from one look at the validation split to the next: the best step by the first objective that is a score is what is written, the
+    # start among them. null: the last step is.
+    validate_every: Positive | None = None
+
+
 class DimensionConfig(Section):
     """Which values one dimension may take.
 
@@ -270,5 +276,5 @@ class Experiment(Section):
     scores: ScoresConfig = ScoresConfig()
     search: SearchConfig = SearchConfig()
     export: ExportConfig = ExportConfig()
-    finetune: Optimization
+    finetune: FinetuneConfig
     tracking: TrackingConfig = TrackingConfig()

@@ -50,7 +50,7 @@ def train_from_scratch(
         _train,
         {
             "experiment": experiment.model_dump(mode="json"),
-            "optimization": optimization.model_dump(mode="json"),
+            "optimization": optimization.model_dump(mode="json", include=set(Optimization.model_fields)),
             "package": str(Path(package_directory).resolve()),
             "directory": str(Path(directory).resolve()),
         },
@@ -71,7 +71,11 @@ def train_other_generator(
     progress: Progress | None = None,
 ) -> None:
     """Train another generator, such as a uniformly narrower one, as the teacher is trained; the files are a teacher's."""
-    teacher = {**optimization.model_dump(mode="json"), "checkpoint": None, "discriminator_checkpoint": None}
+    teacher = {
+        **optimization.model_dump(mode="json", include=set(Optimization.model_fields)),
+        "checkpoint": None,
+        "discriminator_checkpoint": None,
+    }
     other = {**experiment.model_dump(mode="json"), "generator": generator.model_dump(mode="json"), "teacher": teacher}
     train_teacher(Experiment.model_validate(other), directory, address=address, progress=progress)
 

@@ -112,10 +112,18 @@ def is_done(directory: Path, expected: str, progress: Progress) -> bool:
     return True
 
 
-def finish(loop: Loop, outcome: Outcome, worker: Worker, tensors: Mapping[str, Mapping[str, Tensor]], *, parameters: int) -> None:
+def finish(
+    loop: Loop,
+    outcome: Outcome,
+    worker: Worker,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    *,
+    parameters: int,
+    validation: Mapping[str, Any] | None = None,
+) -> None:
     """Write the stage's files, ``result.json`` last, which says that the others are whole; then drop the checkpoints. Rank 0 only.
 
-    ``parameters`` counts the trained generator's.
+    ``parameters`` counts the trained generator's; ``validation`` says which step was kept, where they were compared.
     """
     assert worker.leads
     for name, state in tensors.items():
@@ -130,6 +138,7 @@ def finish(loop: Loop, outcome: Outcome, worker: Worker, tensors: Mapping[str, M
         workers=worker.workers,
         device=describe_device(worker.device),
         parameters=parameters,
+        **({} if validation is None else {"validation": dict(validation)}),
     )
     loop.checkpoints.remove()
 

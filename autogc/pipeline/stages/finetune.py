@@ -33,6 +33,7 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
         package,
         directory,
         discriminator=run.stage_directory("supernet") / "discriminator.safetensors",
+        judge=None if run.experiment.finetune.validate_every is None else run.judge,
         address=run.address,
         progress=run.tracked_progress("finetune"),
     )
