@@ -71,7 +71,7 @@ def test_the_best_step_is_written(objective: str, scores: tuple[float, ...], kep
     after, before = load_package(tmp_path / "out"), load_package(stages / "export").module.state_dict()
     assert same(after.module.state_dict(), judge.shown[kept // 2])
     assert same(judge.shown[0], before) and not same(judge.shown[1], before)
-    told = {"objective": objective, "scores": [[step, score] for step, score in zip((0, 2, 4, 6), scores)], "kept_step": kept}
+    told = {"objective": objective, "scores": [[step, score] for step, score in zip((0, 2, 4, 6), scores, strict=True)], "kept_step": kept}
     assert json.loads((tmp_path / "out" / "result.json").read_text())["validation"] == told
     assert after.provenance["training"]["validation"] == told
     assert [step for step, figures in heard.figures if f"validation_{objective}" in figures] == [0, 2, 4, 6]
