@@ -28,6 +28,8 @@ CHANGEABLE = (
     "search.gpus_per_trial",
     "scores.latency.patience_s",
     "export.pick",
+    "export.pick.*",
+    "export.finalists",
     "tracking.*",
     "*.checkpoint_every",
     "*.log_every",
