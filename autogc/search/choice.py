@@ -26,8 +26,8 @@ NEARLY = 0.5
 class Choice:
     """The ``evaluation`` that was chosen, and ``why`` in a sentence.
 
-    Where the choice was by limits on scores, ``limits`` are those in numbers, and ``misses`` says by how much (in the score's unit, above 0)
-    each that is not met is missed; empty where all are met.
+    Where the choice was by limits on scores, ``limits`` are those in numbers, and ``misses`` says by how much (in the score's unit, above
+    0) each that is not met is missed; empty where all are met.
     """
 
     evaluation: Evaluation

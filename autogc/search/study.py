@@ -51,9 +51,9 @@ class SearchStudy:
       random sampler go by complete trials only, so after a few refusals in a row the study proposes a feasible candidate itself (``Plan``);
     * evaluated before: the known values again; under evaluation at this moment: FAIL, which every sampler passes over.
 
-    A constraint's value is (cost - limit) / limit, feasible at 0 and below; that of a score comes with its evaluation. An evaluation that failed is FAIL. What the ledger
-    (``evaluations``) holds is the truth: on start, trials that a dead run left RUNNING are closed and, where the ledger does not
-    have their candidate, proposed again first; evaluations that the study never heard of are told to it.
+    A constraint's value is (cost - limit) / limit, feasible at 0 and below; that of a score comes with its evaluation. An evaluation that
+    failed is FAIL. What the ledger (``evaluations``) holds is the truth: on start, trials that a dead run left RUNNING are closed and,
+    where the ledger does not have their candidate, proposed again first; evaluations that the study never heard of are told to it.
     """
 
     def __init__(

@@ -56,8 +56,8 @@ def write_report(
 
     ``rows`` are the subnets measured on the test images, the teacher first, in the order of the grid's columns. ``teacher`` holds
     its values on the images that the search scored with, for the figures. ``provenance`` says where the scores come from
-    (``Judge.provenance``), ``latency`` how latencies were taken, ``choice`` how the subnet was chosen, in sentences; ``reference`` is the hypervolume's, such as the tracker's,
-    chosen from the evaluations when absent.
+    (``Judge.provenance``), ``latency`` how latencies were taken and ``choice`` how the subnet was chosen, in sentences; ``reference`` is
+    the hypervolume's, such as the tracker's, chosen from the evaluations when absent.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
