@@ -96,8 +96,11 @@ def test_the_decay_is_checked() -> None:
         WeightAverage(1)
 
 
-@pytest.mark.parametrize("deepspeed", [{}, {"bf16": {"enabled": True}}], ids=["float32", "bf16"])
-@pytest.mark.parametrize("stage", ["teacher", "supernet", "finetune", "scratch"])
+@pytest.mark.parametrize(
+    ("stage", "deepspeed"),
+    [("teacher", {}), ("supernet", {"bf16": {"enabled": True}}), ("finetune", {}), ("scratch", {})],
+    ids=["teacher", "supernet in bf16", "finetune", "scratch"],
+)
 def test_a_stage_writes_the_average_and_a_killed_one_the_same(
     stage: str, deepspeed: dict[str, Any], stages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
