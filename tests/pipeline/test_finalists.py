@@ -1,4 +1,4 @@
-"""Fine-tuning of several finalists and the choice after it: through the commands, resumed, and of runs that were made before there was one."""
+"""Fine-tuning of several finalists and the choice after it: through the commands, resumed, and in runs from before there was one."""
 
 import json
 import shutil
