@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from autogc.config.generator import GeneratorConfig
+from autogc.config.pick import Pick, parse_pick
 from autogc.config.section import Positive, Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -144,6 +145,12 @@ class SupernetConfig(Optimization):
     accept_trivial: bool = False
 
 
+class FinetuneConfig(Optimization):
+    # Steps from one look at the validation split to the next: the best step by the first objective that is a score is what is written, the
+    # start among them. null: the last step is.
+    validate_every: Positive | None = None
+
+
 class DimensionConfig(Section):
     """Which values one dimension may take.
 
@@ -167,7 +174,8 @@ class SpaceConfig(Section):
 
 class SearchConfig(Section):
     objectives: tuple[str, ...] = ("fid", "macs")
-    # Cost name -> the most allowed.
+    # Cost or score -> the most allowed, or the least of a score of which more is better. Costs are met before anything is evaluated; of
+    # scores the sampler learns what came of its candidates.
     constraints: dict[str, float] = Field(default_factory=dict)
     evaluations: Positive = 100
     sampler: Component = Component(name="auto")
@@ -188,12 +196,19 @@ class SearchConfig(Section):
         """The batch size as far as it is known before the search: 16 for ``auto``."""
         return 16 if self.batch_size == "auto" else self.batch_size
 
+    @property
+    def cost_limits(self) -> dict[str, float]:
+        """The constraints on costs: those that can be met before anything is evaluated."""
+        return {name: limit for name, limit in self.constraints.items() if name in COSTS}
+
     @model_validator(mode="after")
     def _known(self) -> SearchConfig:
         problems = [
             f"objective {name!r} is not one of {', '.join(SCORES + COSTS)}" for name in self.objectives if name not in SCORES + COSTS
         ]
-        problems += [f"constraint {name!r} is not one of {', '.join(COSTS)}" for name in self.constraints if name not in COSTS]
+        problems += [
+            f"constraint {name!r} is not one of {', '.join(SCORES + COSTS)}" for name in self.constraints if name not in SCORES + COSTS
+        ]
         if not 2 <= len(self.objectives) <= 3 or len(set(self.objectives)) != len(self.objectives):
             problems.append(f"objectives must be two or three different names, got {list(self.objectives)}")
         if not set(self.objectives) & set(SCORES):
@@ -268,8 +283,15 @@ class ScoresConfig(Section):
 
 
 class ExportConfig(Section):
-    # knee, best, smallest, or the first digits of a candidate's hash.
-    pick: str = "knee"
+    """Which subnet is fine-tuned: ``knee``, ``best``, ``smallest``, the first digits of a candidate's hash, or limits on scores.
+
+    ``{fid: 10%, psnr: 29.5}`` is the cheapest (by the first objective that is a cost) whose FID on the validation images is at most a tenth
+    more than the teacher's and whose PSNR is at least 29.5; where none is, the nearest.
+    """
+
+    pick: Annotated[Pick, BeforeValidator(lambda value: parse_pick(value, scores=SCORES))] = "knee"
+    # So many promising members of the front are fine-tuned, and the choice is made among them afterwards, by the validation images.
+    finalists: Positive = 1
 
 
 class TrackingConfig(Section):
@@ -316,7 +338,7 @@ class Experiment(Section):
     scores: ScoresConfig = ScoresConfig()
     search: SearchConfig = SearchConfig()
     export: ExportConfig = ExportConfig()
-    finetune: Optimization
+    finetune: FinetuneConfig
     tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="before")
@@ -335,6 +357,13 @@ class Experiment(Section):
         if self.task == "imitation" and self.teacher.checkpoint is None:
             raise ValueError("task imitation needs teacher.checkpoint, the weights of the generator that is to be imitated")
         return self
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The scores that the search gives every candidate: of its objectives, its constraints and what the choice goes by."""
+        pick = self.export.pick
+        named = (*self.search.objectives, *self.search.constraints, *(pick if isinstance(pick, dict) else ()))
+        return tuple(dict.fromkeys(name for name in named if name in SCORES))
 
 
 def _with_defaults(given: Any, usual: dict[str, Any]) -> Any:

@@ -31,6 +31,8 @@ CHANGEABLE = (
     "supernet.watch_images",
     "supernet.accept_trivial",
     "export.pick",
+    "export.pick.*",
+    "export.finalists",
     "tracking.*",
     "*.checkpoint_every",
     "*.log_every",

@@ -18,7 +18,7 @@ from autogc.data import Dataset
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError, InfeasibleError
 from autogc.losses import PERCEPTUAL
 from autogc.metrics import metric, statistics
-from autogc.metrics.catalogue import METRICS, lacking, too_few
+from autogc.metrics.catalogue import lacking, too_few
 from autogc.metrics.judge_networks.download import Published
 from autogc.metrics.networks import Networks
 from autogc.pipeline.check_components import problems_of_parts
@@ -120,12 +120,18 @@ def judging_networks(experiment: Experiment, data: Dataset) -> tuple[Networks | 
     except ConfigError as error:
         return networks, error.problems
     offers = networks.offers(data, experiment.scores.pixels)
-    scores = [name for name in experiment.search.objectives if name in METRICS]
+    scores = experiment.scored
     problems = [problem for name in scores for problem in lacking(name, offers)]
     images = min(len(data.validation), experiment.search.images or len(data.validation))
     setting = metric.Setting.of(experiment.scores, data, seed=experiment.seed)
     problems += too_few(scores, setting, generated=images).values()
-    return networks, [f"search.objectives: {problem}" for problem in problems]
+    return networks, [f"{_asked_at(experiment, problem.partition(' ')[0])}: {problem}" for problem in problems]
+
+
+def _asked_at(experiment: Experiment, score: str) -> str:
+    """Return the key that asks for a score of every candidate."""
+    search = experiment.search
+    return "search.objectives" if score in search.objectives else "search.constraints" if score in search.constraints else "export.pick"
 
 
 def _judged_by(networks: Networks, discriminator: nn.Module | None) -> list[str]:
@@ -153,7 +159,7 @@ def _attempt(key: str, component: Component | GeneratorConfig, build: Callable[[
 def check_sampler(experiment: Experiment, costs: CostModel) -> None:
     """Ask the search's sampler for candidates. Raises ConfigError where it can't be had or refuses its arguments or the objectives."""
     search = experiment.search
-    region = FeasibleRegion(Encoding(costs.space), costs, search.constraints, np.random.default_rng(0))
+    region = FeasibleRegion(Encoding(costs.space), costs, search.cost_limits, np.random.default_rng(0))
     setting = Setting(seed=experiment.seed, evaluations=search.evaluations, region=region, seen=lambda row: False)
     make_plan(search.sampler, setting, directions=directions_of(search.objectives))
 
@@ -173,7 +179,7 @@ def check_constraints(experiment: Experiment, *, supernet: Supernet, space: Spac
     Latency without a predictor can only be measured: of the subnet with the smallest value in every decision, and of the one with the
     fewest MACs.
     """
-    constraints = experiment.search.constraints
+    constraints = experiment.search.cost_limits
     check_feasible(costs, constraints)
     limit = constraints.get("latency_ms")
     if limit is None or "latency_ms" not in costs.unknown:

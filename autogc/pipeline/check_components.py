@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from autogc.compression import DIMENSIONS
-from autogc.config.experiment import Component, Experiment, LossWeights, Optimization, SupernetConfig, TeacherConfig
+from autogc.config.experiment import Component, Experiment, FinetuneConfig, LossWeights, Optimization, SupernetConfig, TeacherConfig
 from autogc.config.generator import GeneratorConfig
 from autogc.config.section import Section
 from autogc.cost.latency import BACKENDS, backend_of, latency_device
@@ -40,7 +40,7 @@ REGISTERED: tuple[tuple[str, Registry[Any], tuple[str, ...], tuple[str, ...]], .
     ("scores.similarity", SIMILARITIES, ("data", "seed"), ()),
     ("search.sampler", SAMPLERS, (), ()),
 )
-TRAININGS: dict[str, type[Optimization]] = {"teacher": TeacherConfig, "supernet": SupernetConfig, "finetune": Optimization}
+TRAININGS: dict[str, type[Optimization]] = {"teacher": TeacherConfig, "supernet": SupernetConfig, "finetune": FinetuneConfig}
 
 
 def tree_problems(tree: Tree) -> list[str]:

@@ -56,7 +56,7 @@ def make_plan(directory: str | Path, experiment: Experiment, *, progress: Progre
         data=checked.data.description,
         decisions={decision.name: decision.values for decision in space.decisions},
         size=space.size,
-        share=costs.feasible_share(experiment.search.constraints, samples=SAMPLES, seed=experiment.seed),
+        share=costs.feasible_share(experiment.search.cost_limits, samples=SAMPLES, seed=experiment.seed),
         share_is_exact=space.size <= SAMPLES,
         teacher=costs.costs(Candidate({})),
         largest=costs.costs(space.candidate(space.largest())),

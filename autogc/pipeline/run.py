@@ -114,14 +114,29 @@ class Run:
         return read_json(path) if path.is_file() else None
 
     @property
+    def candidates(self) -> tuple[str, ...]:
+        """The hashes of the subnets that were exported to be fine-tuned, what was chosen first; there once the export is done."""
+        exported = self.result("export")
+        return tuple(exported.get("candidates", (exported["candidate"],)))
+
+    @property
+    def chosen(self) -> str:
+        """The hash of the chosen subnet: among fine-tuned ones, where that is done, else before it; there once the export is done."""
+        final = self.result("finetune")
+        pick, candidates = self.result("export")["pick"], self.candidates
+        if final is not None and (final["pick"], tuple(final["candidates"])) == (pick, candidates):
+            return str(final["candidate"])
+        return candidates[0]
+
+    @property
     def exported(self) -> Path:
         """The package of the chosen subnet; there once the export is done."""
-        return self.stage_directory("export") / self.result("export")["candidate"]
+        return self.stage_directory("export") / self.chosen
 
     @property
     def finetuned(self) -> Path:
         """The fine-tuned package of the chosen subnet; there once fine-tuning is done."""
-        return self.stage_directory("finetune") / self.exported.name
+        return self.stage_directory("finetune") / self.chosen
 
     @property
     def evaluations(self) -> list[Evaluation]:

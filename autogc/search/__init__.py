@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autogc.search.calibration import calibration_batches
+    from autogc.search.choice import Choice, choose, finalists
     from autogc.search.driver import run_search
     from autogc.search.evaluator import CandidateEvaluator, Evaluator
     from autogc.search.feasibility import check_feasible
@@ -26,6 +27,9 @@ _HOMES = {
     "SearchStudy": "study",
     "calibration_batches": "calibration",
     "check_feasible": "feasibility",
+    "Choice": "choice",
+    "choose": "choice",
+    "finalists": "choice",
     "front": "pareto",
     "hypervolume": "pareto",
     "knee": "pareto",
@@ -37,6 +41,7 @@ _HOMES = {
 __all__ = [
     "SAMPLERS",
     "CandidateEvaluator",
+    "Choice",
     "Evaluation",
     "Evaluator",
     "Ledger",
@@ -44,6 +49,8 @@ __all__ = [
     "SearchStudy",
     "calibration_batches",
     "check_feasible",
+    "choose",
+    "finalists",
     "front",
     "hypervolume",
     "knee",

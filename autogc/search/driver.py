@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from autogc.config.experiment import SCORES, Experiment, SearchConfig
+from autogc.config.experiment import Experiment, SearchConfig
 from autogc.cost import CostModel, TimedCostModel
 from autogc.errors import ConfigError
 from autogc.progress import Progress, Silent
@@ -53,10 +53,10 @@ def run_search(
     AutogcError when every evaluation fails, KeyboardInterrupt after Ctrl-C; the search can go on after each.
     """
     search = experiment.search
-    metrics = tuple(name for name in search.objectives if name in SCORES)
+    metrics = experiment.scored
     lacking = [name for name in metrics if name not in judge.metrics]
     if lacking:
-        raise ConfigError(f"search.objectives: {', '.join(lacking)} can't be given by this judge, which has {', '.join(judge.metrics)}")
+        raise ConfigError(f"search: {', '.join(lacking)} can't be given by this judge, which has {', '.join(judge.metrics)}")
     unknown = [name for name in dict.fromkeys((*search.objectives, *search.constraints)) if name in costs.unknown]
     if unknown:
         raise ConfigError(f"search: {', '.join(unknown)} must be known before a candidate is evaluated: give a TimedCostModel as costs")
@@ -134,7 +134,7 @@ def search_with(
 ) -> list[Evaluation]:
     """Search with any evaluator, made only if there is something to evaluate. Otherwise as ``run_search``."""
     directory, progress = Path(directory), progress or Silent()
-    check_feasible(costs, config.constraints)
+    check_feasible(costs, config.cost_limits)
     ledger = Ledger(directory)
     done = ledger.read()
     progress.start("search", total=config.evaluations, done=min(len(done), config.evaluations))

@@ -103,14 +103,28 @@ def minimized_values(evaluations: Sequence[Evaluation], objectives: Sequence[str
 def eligible(
     evaluations: Sequence[Evaluation], objectives: Sequence[str], constraints: Mapping[str, float] | None = None
 ) -> list[Evaluation]:
-    """Return the complete evaluations with a finite value for each objective that meet the constraints (cost name -> the most allowed)."""
-    return [
+    """Return the complete evaluations with a finite value for each objective that meet the constraints (name -> limit).
+
+    A constraint is the most allowed of a cost and of a score of which less is better, the least of another score. Scores are only known
+    after an evaluation: where none of those that meet the limits on costs meets those on scores too, these are left out, so that
+    there is something to look at and the nearest can be told.
+    """
+    limits = constraints or {}
+    costs = {name: limit for name, limit in limits.items() if name not in METRICS}
+    found = [
         evaluation
         for evaluation in evaluations
         if evaluation.state == "complete"
         and all(math.isfinite(value_of(evaluation, name)) for name in objectives)
-        and all(value_of(evaluation, name) <= limit for name, limit in (constraints or {}).items())
+        and all(value_of(evaluation, name) <= limit for name, limit in costs.items())
     ]
+    return [one for one in found if all(excess(name, value_of(one, name), limits[name]) <= 0 for name in limits.keys() - costs)] or found
+
+
+def excess(name: str, value: float, limit: float) -> float:
+    """Return by how much a score or cost is beyond its limit, as a share of the limit: 0 or below where it is met, NaN where unknown."""
+    beyond = value - limit if minimizes(name) else limit - value
+    return beyond / (abs(limit) or 1.0)
 
 
 def front(evaluations: Sequence[Evaluation], objectives: Sequence[str], constraints: Mapping[str, float] | None = None) -> list[Evaluation]:
@@ -148,16 +162,22 @@ def pick(
         return _by_hash(evaluations, how)
     members = front(evaluations, objectives, constraints)
     if not members:
-        complete = sum(evaluation.state == "complete" for evaluation in evaluations)
-        raise AutogcError(
-            f"nothing to pick the {how} from: of {len(evaluations)} evaluations {complete} are complete and none of them meets "
-            f"{_listed(constraints) or 'the objectives with finite values'}; search on with more evaluations or name a hash"
-        )
+        raise nothing_eligible(evaluations, how, constraints)
     if how == "knee":
         return members[knee(minimized_values(members, objectives))]
     ranked = next((name for name in objectives if (name in METRICS) == (how == "best")), "macs")
     order = [ranked, *(name for name in objectives if name != ranked)]
     return min(members, key=lambda evaluation: tuple(minimized_values([evaluation], order)[0]))
+
+
+def nothing_eligible(evaluations: Sequence[Evaluation], what: str, constraints: Mapping[str, float] | None) -> AutogcError:
+    """Return the error that there is nothing to pick from, with what would work."""
+    complete = sum(evaluation.state == "complete" for evaluation in evaluations)
+    costs = {name: limit for name, limit in (constraints or {}).items() if name not in METRICS}
+    return AutogcError(
+        f"nothing to pick the {what} from: of {len(evaluations)} evaluations {complete} are complete and none of them meets "
+        f"{_listed(costs) or 'the objectives with finite values'}; search on with more evaluations or name a hash"
+    )
 
 
 def _by_hash(evaluations: Sequence[Evaluation], prefix: str) -> Evaluation:

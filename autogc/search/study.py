@@ -19,7 +19,7 @@ from autogc.files import sha256_json
 from autogc.search.encoding import Encoding, Row
 from autogc.search.feasibility import FeasibleRegion
 from autogc.search.ledger import Evaluation
-from autogc.search.pareto import value_of
+from autogc.search.pareto import excess, value_of
 from autogc.search.samplers import Setting, directions_of, make_plan
 from autogc.search.storage import experimental, open_storage
 from autogc.supernet.candidate import Candidate, Value
@@ -51,9 +51,9 @@ class SearchStudy:
       random sampler go by complete trials only, so after a few refusals in a row the study proposes a feasible candidate itself (``Plan``);
     * evaluated before: the known values again; under evaluation at this moment: FAIL, which every sampler passes over.
 
-    A constraint's value is (cost - limit) / limit, feasible at 0 and below. An evaluation that failed is FAIL. What the ledger
-    (``evaluations``) holds is the truth: on start, trials that a dead run left RUNNING are closed and, where the ledger does not
-    have their candidate, proposed again first; evaluations that the study never heard of are told to it.
+    A constraint's value is (cost - limit) / limit, feasible at 0 and below; that of a score comes with its evaluation. An evaluation that
+    failed is FAIL. What the ledger (``evaluations``) holds is the truth: on start, trials that a dead run left RUNNING are closed and,
+    where the ledger does not have their candidate, proposed again first; evaluations that the study never heard of are told to it.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SearchStudy:
         past = self._study.get_trials(deepcopy=False)
         # A run that goes on must not draw what it drew before, nor depend on when it was killed.
         fresh = [int(part) for part in np.random.SeedSequence([seed, len(past), len(self._known)]).generate_state(2)]
-        self.region = FeasibleRegion(self._encoding, costs, config.constraints, np.random.default_rng(fresh[0]))
+        self.region = FeasibleRegion(self._encoding, costs, config.cost_limits, np.random.default_rng(fresh[0]))
         setting = Setting(seed=fresh[1], evaluations=config.evaluations, region=self.region, seen=self._seen)
         self._plan = make_plan(config.sampler, setting, directions=self._directions)
         self._study.sampler = self._plan.sampler
@@ -219,7 +219,8 @@ class SearchStudy:
 
     def _measured_constraints(self, evaluation: Evaluation) -> dict[str, float]:
         limits = {name: limit for name, limit in self.config.constraints.items() if name not in self.region.limits}
-        return {name: (evaluation.costs[name] - limit) / limit for name, limit in limits.items() if name in evaluation.costs}
+        found = {name: excess(name, value_of(evaluation, name), limit) for name, limit in limits.items()}
+        return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def _values(self, evaluation: Evaluation) -> list[float]:
         values = [value_of(evaluation, objective) for objective in self.config.objectives]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autogc.config.load import fingerprint
 from autogc.files import read_json, write_json
-from autogc.search.pareto import eligible
+from autogc.search.pareto import eligible, minimizes
 from autogc.tracking.album import GRID_PNG, write_front
 from autogc.tracking.messages import Curves, End, File, Front, Message, Remeasured, Scored, combine
 from autogc.tracking.outbox import FIRST_DELAY, Outbox, RefusedError
@@ -69,6 +69,7 @@ class Tracker:
         run_directory.mkdir(parents=True, exist_ok=True)
         state = State.load(run_directory, uri=config.uri)
         search, feature_network = experiment.search, experiment.scores.feature_network
+        limits = [f"{name} {'<=' if minimizes(name) else '>='} {limit:g}" for name, limit in search.constraints.items()]
         runs = Runs(
             uri=state.uri,
             artifacts=None if is_remote(state.uri) else run_directory / ARTIFACTS,
@@ -87,7 +88,7 @@ class Tracker:
                 "data": experiment.data.name,
                 "generator": experiment.generator.label,
                 "objectives": ", ".join(search.objectives),
-                "constraints": ", ".join(f"{name} <= {most:g}" for name, most in search.constraints.items()) or "none",
+                "constraints": ", ".join(limits) or "none",
                 "sampler": search.sampler.name,
                 "feature_network": feature_network.name if feature_network is not None else "none",
             },

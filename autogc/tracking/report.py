@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autogc.cost import protocol_of
 from autogc.files import replacing, write_text
-from autogc.search.pareto import eligible
+from autogc.search.pareto import eligible, minimizes
 from autogc.tracking.album import FRONT_CSV, FRONT_HTML, FRONT_PNG, GRID_PNG, HYPERVOLUME_PNG, write_front
 from autogc.tracking.parts import markdown_parts, parts_csv, parts_tables
 from autogc.tracking.quantities import QUANTITIES
@@ -45,6 +45,7 @@ def write_report(
     provenance: Mapping[str, Any],
     command: str,
     latency: Sequence[str] = (),
+    choice: Sequence[str] = (),
     grid: Path | None = None,
     teacher: Mapping[str, float] | None = None,
     reference: Mapping[str, float] | None = None,
@@ -55,8 +56,8 @@ def write_report(
 
     ``rows`` are the subnets measured on the test images, the teacher first, in the order of the grid's columns. ``teacher`` holds
     its values on the images that the search scored with, for the figures. ``provenance`` says where the scores come from
-    (``Judge.provenance``), ``latency`` how latencies were taken, in sentences; ``reference`` is the hypervolume's, such as the tracker's,
-    chosen from the evaluations when absent.
+    (``Judge.provenance``), ``latency`` how latencies were taken and ``choice`` how the subnet was chosen, in sentences; ``reference`` is
+    the hypervolume's, such as the tracker's, chosen from the evaluations when absent.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -73,6 +74,7 @@ def write_report(
         parts_csv(rows, directory / PARTS_CSV)
     members = [row_of(evaluation) for evaluation in arrange(usable, objectives).members]
     facts = provenance_facts(experiment, evaluations, provenance=provenance, command=command, latency=latency)
+    facts = ({"chosen": " ".join(choice)} if choice else {}) | facts
     files = [name for name in (FRONT_PNG, HYPERVOLUME_PNG, GRID_PNG) if (directory / name).exists()]
     write_text(directory / REPORT_MD, _markdown(experiment.name, rows=rows, members=members, facts=facts, files=files))
     write_text(directory / INDEX_HTML, _page(experiment.name, rows=rows, members=members, facts=facts, files=files))
@@ -96,7 +98,8 @@ def provenance_facts(
     if reasons:
         facts["failed because"] = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
     constraints = experiment.search.constraints
-    facts["constraints"] = ", ".join(f"{name} at most {most:g}" for name, most in constraints.items()) or "none"
+    limits = [f"{name} at {'most' if minimizes(name) else 'least'} {limit:g}" for name, limit in constraints.items()]
+    facts["constraints"] = ", ".join(limits) or "none"
     facts["latency"] = " ".join(latency) or protocol_of(experiment.scores.latency)
     predictions = [one.provenance["latency"] for one in evaluations if one.provenance.get("latency", {}).get("predicted")]
     if predictions:

@@ -8,6 +8,7 @@ from typing import Any
 
 from autogc.config.experiment import Experiment, Optimization
 from autogc.export import draw_fresh, load_package
+from autogc.metrics import Judge
 from autogc.progress import Progress, Silent
 from autogc.training.finetune import check_package_fits, finetune, write_successor
 from autogc.training.launch import launch
@@ -52,7 +53,7 @@ def train_from_scratch(
         _train,
         {
             "experiment": experiment.model_dump(mode="json"),
-            "optimization": optimization.model_dump(mode="json"),
+            "optimization": optimization.model_dump(mode="json", include=set(Optimization.model_fields)),
             "package": str(Path(package_directory).resolve()),
             "teacher": None if teacher is None else str(Path(teacher).resolve()),
             "directory": str(Path(directory).resolve()),
@@ -72,6 +73,7 @@ def distil_alone(
     directory: str | Path,
     *,
     discriminator: str | Path | None = None,
+    judge: Judge | None = None,
     seed: int | None = None,
     address: str | None = None,
     progress: Progress | None = None,
@@ -84,7 +86,15 @@ def distil_alone(
     """
     fresh = experiment.seed if seed is None else seed
     finetune(
-        experiment, teacher, package_directory, directory, discriminator=discriminator, fresh=fresh, address=address, progress=progress
+        experiment,
+        teacher,
+        package_directory,
+        directory,
+        discriminator=discriminator,
+        fresh=fresh,
+        judge=judge,
+        address=address,
+        progress=progress,
     )
 
 

@@ -14,6 +14,8 @@ from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.export import Package, draw_fresh, load_package, write_like
 from autogc.files import sha256_file
+from autogc.inference import suited
+from autogc.metrics import METRICS, Judge
 from autogc.progress import Progress, Silent
 from autogc.training.features import FeatureAdapters, feature_channels
 from autogc.training.launch import launch
@@ -35,6 +37,7 @@ from autogc.training.supernet import ADAPTERS, SUPERNET, load_adapters, load_sup
 from autogc.training.tasks import task_of
 from autogc.training.teacher import engines, load_discriminator, load_teacher
 from autogc.training.trainer import CriticSide, GanTrainer
+from autogc.training.validation import BestByValidation
 from autogc.training.weights import with_prefix_removed
 from autogc.training.worker import Worker
 
@@ -48,6 +51,7 @@ def finetune(
     discriminator: str | Path | None = None,
     supernet: str | Path | None = None,
     fresh: int | None = None,
+    judge: Judge | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -62,9 +66,16 @@ def finetune(
     With a seed as ``fresh`` the subnet starts from fresh weights that are drawn with it, and so do the feature maps and the order of the
     data: nothing of the supernet is used (``distil_alone``).
 
+    With ``finetune.validate_every`` the subnet (its averaged weights, with ``finetune.average``) is scored by ``judge`` at that interval,
+    from the start on: on the images of the validation split that the search scores on, by the experiment's first objective that is a score.
+    The best is what is written; ``result.json`` and the package's provenance say under ``validation`` which it was. So the package is
+    never worse by that score than the one that it came from, and is just that where no step was better.
+
     Raises CheckpointError, ConfigError (another input size or number of channels than the data's; losses that need a discriminator, and
-    none given), DivergenceError, RunDirectoryError.
+    none given; no judge where one is needed), DivergenceError, RunDirectoryError.
     """
+    if experiment.finetune.validate_every is not None and judge is None:
+        raise ConfigError("finetune.validate_every needs a judge: give finetune one (autogc.pipeline's Run has it), or set it to null")
     launch(
         _train,
         {
@@ -75,6 +86,7 @@ def finetune(
             "supernet": None if supernet is None else str(Path(supernet).resolve()),
             "directory": str(Path(directory).resolve()),
             "fresh": fresh,
+            "judge": None if experiment.finetune.validate_every is None else judge,
         },
         device=experiment.device,
         workers=experiment.workers,
@@ -95,15 +107,22 @@ def check_package_fits(package: Package, data: Dataset) -> None:
 
 
 def write_successor(
-    package: Package, student: CompressedStudent, weights: Mapping[str, Tensor], loop: Loop, outcome: Outcome, *, how: str
+    package: Package,
+    student: CompressedStudent,
+    weights: Mapping[str, Tensor],
+    loop: Loop,
+    outcome: Outcome,
+    *,
+    how: str,
+    validation: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``student`` as a successor of ``package`` to the loop's directory, beside its checkpoints: ``finish`` comes after. Rank 0 only.
 
     ``weights`` are the student's in float32, as its engine gives them: in bf16 the student itself holds rounded ones.
     """
-    module = copy.deepcopy(student.net).cpu().float().eval()
-    module.load_state_dict(with_prefix_removed(weights, "net."))
-    provenance = {"training": {"how": how, "steps": loop.config.steps, "identity": loop.identity, "losses": outcome.history[-1]}}
+    module = _with_weights(student, weights)
+    told = {"how": how, "steps": loop.config.steps, "identity": loop.identity, "losses": outcome.history[-1]}
+    provenance = {"training": told if validation is None else {**told, "validation": dict(validation)}}
     beside = loop.directory.with_name(f".{loop.directory.name}.package")
     write_like(package, module, beside, scores={}, provenance=provenance)
     # Into the directory rather than in its place: a kill before ``result.json`` must find the checkpoints there.
@@ -125,7 +144,9 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     start = package.hash if fresh is None else {"fresh": package.architecture}
     sources = [start, sha256_file(Path(given["teacher"]) / GENERATOR)]
     sources += [] if discriminator is None else [sha256_file(discriminator)]
-    loop = Loop(name, config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
+    validated = {} if given["judge"] is None else {"validation": _judged_by(experiment)}
+    own = identity(experiment, config, data, sources=sources, **validated)
+    loop = Loop(name, config, data.train, experiment.seed, directory, own)
     if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
         return
     if fresh is not None:
@@ -137,20 +158,24 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     adapters = _adapters(experiment, data, package, teacher, None if beside is None else Path(beside), progress)
     objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
     student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
+    validation = _validation(given["judge"], experiment, data, student, worker)
     critics = None if discriminator is None else CriticSide(load_discriminator(experiment, data, discriminator), objective)
     trainer = GanTrainer(
         *engines(student.requires_grad_(True), critics, config, worker=worker),
         objective=objective,
         teacher=FixedTeacher(teacher, layers, worker.device),
     )
-    outcome = loop.run(trainer, worker, progress)
-    weights = trainer.weights()
+    outcome = loop.run(trainer, worker, progress, watchers=() if validation is None else (validation,))
+    weights = trainer.weights() if validation is None else validation.best
     critic = None if trainer.discriminator is None else trainer.discriminator.tensors()
     if worker.leads:
-        write_successor(package, student, weights, loop, outcome, how="fine-tuned" if fresh is None else name)
+        told = None if validation is None else validation.described()
+        write_successor(package, student, weights, loop, outcome, how="fine-tuned" if fresh is None else name, validation=told)
+        if validation is not None and validation.kept_step == 0:
+            progress.note(f"{name}: did not improve {validation.objective} on the validation split: kept step 0, what it started from")
         files = {ADAPTERS: with_prefix_removed(weights, "adapters.")}
         files |= {} if critic is None else {DISCRIMINATOR: with_prefix_removed(critic, "net.")}
-        finish(loop, outcome, worker, files, parameters=count_parameters(package.module))
+        finish(loop, outcome, worker, files, parameters=count_parameters(package.module), validation=told)
     trainer.close()
 
 
@@ -161,6 +186,41 @@ def _discriminator(experiment: Experiment, data: Dataset, given: str | None) -> 
     if given is None:
         raise ConfigError("finetune: the experiment's losses need a discriminator, and none is given: name the supernet's")
     return Path(given)
+
+
+def _with_weights(student: CompressedStudent, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Return the student's net with latent ``weights``, in evaluation mode on the CPU; the student itself stays as it is."""
+    module = copy.deepcopy(student.net).cpu().float().eval()
+    module.load_state_dict(with_prefix_removed(weights, "net."))
+    return module
+
+
+def _judged_by(experiment: Experiment) -> dict[str, Any]:
+    """Return what decides which step is the best, beside the data: JSON-ready."""
+    objective = next(name for name in experiment.search.objectives if name in METRICS)
+    return {"objective": objective, "images": experiment.search.images, "scores": experiment.scores.model_dump(mode="json")}
+
+
+def _validation(
+    judge: Judge | None, experiment: Experiment, data: Dataset, student: CompressedStudent, worker: Worker
+) -> BestByValidation | None:
+    """Return what keeps the best step, where the experiment asks for it; before an engine has the student."""
+    if judge is None:
+        return None
+    how = _judged_by(experiment)
+    objective: str = how["objective"]
+    if worker.leads:
+        judge.to(worker.device)
+
+    def score(weights: Mapping[str, Tensor]) -> float:
+        module = student.compress_into(_with_weights(student, weights)).to(worker.device)
+        judged = judge.score(suited(module), data.validation, metrics=[objective], images=how["images"])
+        return judged.scores[objective]
+
+    start = {name: tensor.detach().cpu().clone() for name, tensor in student.state_dict().items()}
+    every = experiment.finetune.validate_every
+    assert every is not None
+    return BestByValidation(objective, every=every, start=start, score=score, worker=worker)
 
 
 def _adapters(

@@ -20,7 +20,7 @@ from autogc.errors import AutogcError, ConfigError
 from autogc.progress import Progress, Silent
 from autogc.training.worker import Worker, resolve_device
 
-# A stage's training: what it needs as JSON-ready data, who it is, and whom to tell. The same on every worker.
+# A stage's training: what it needs as data that pickles, who it is, and whom to tell. The same on every worker.
 Function = Callable[[Mapping[str, Any], Worker, Progress], None]
 POLL_SECONDS = 0.5
 

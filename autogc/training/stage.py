@@ -32,7 +32,7 @@ HISTORY = "history.json"
 # What of a stage's configuration changes how it runs but not what comes out.
 WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images", "watch_every", "watch_images", "accept_trivial")
 # Keys that came later, with the value at which a training is the one that it was before they came.
-LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher", "subnets": 1}
+LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher", "subnets": 1, "skip": []}
 
 
 def build_data(experiment: Experiment, *, teacher: str | Path | None = None) -> Dataset:
@@ -130,10 +130,18 @@ def is_done(directory: Path, expected: str, progress: Progress) -> bool:
     return True
 
 
-def finish(loop: Loop, outcome: Outcome, worker: Worker, tensors: Mapping[str, Mapping[str, Tensor]], *, parameters: int) -> None:
+def finish(
+    loop: Loop,
+    outcome: Outcome,
+    worker: Worker,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    *,
+    parameters: int,
+    validation: Mapping[str, Any] | None = None,
+) -> None:
     """Write the stage's files, ``result.json`` last, which says that the others are whole; then drop the checkpoints. Rank 0 only.
 
-    ``parameters`` counts the trained generator's.
+    ``parameters`` counts the trained generator's; ``validation`` says which step was kept, where they were compared.
     """
     assert worker.leads
     for name, state in tensors.items():
@@ -148,6 +156,7 @@ def finish(loop: Loop, outcome: Outcome, worker: Worker, tensors: Mapping[str, M
         workers=worker.workers,
         device=describe_device(worker.device),
         parameters=parameters,
+        **({} if validation is None else {"validation": dict(validation)}),
     )
     loop.checkpoints.remove()
 

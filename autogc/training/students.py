@@ -57,6 +57,14 @@ class CompressedStudent(GeneratorSide):
         """Return what the net computes with: the tensors that ``values`` name, compressed."""
         return {name: compress(self.net.get_parameter(name), values) for name, values in self._values.items()}
 
+    @torch.no_grad()
+    def compress_into(self, module: nn.Module) -> nn.Module:
+        """Compress the latent weights of ``module``, another of the net's kind, in place: what would ship. Returns it."""
+        for name, values in self._values.items():
+            weight = module.get_parameter(name)
+            weight.copy_(compress(weight, values))
+        return module
+
     def run(self, x: Tensor, candidate: object) -> tuple[Tensor, tuple[Tensor, ...]]:
         assert candidate is None, "an exported subnet has one shape"
         runner = _WithFeatures(self.net, self._layers)

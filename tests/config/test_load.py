@@ -63,7 +63,7 @@ def test_every_problem_is_told_at_once_with_the_nearest_names(file: Path) -> Non
 
 def test_an_unknown_key_far_from_every_name_lists_them_all(file: Path) -> None:
     (problem,) = problems(file, overrides=("export.zzz=1",))
-    assert problem == "export.zzz: unknown key; valid: pick"
+    assert problem == "export.zzz: unknown key; valid: pick, finalists"
 
 
 def test_overrides_are_yaml_and_reach_names_with_dots(file: Path) -> None:

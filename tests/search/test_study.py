@@ -271,3 +271,23 @@ def test_optuna_classes_are_there_by_name() -> None:
 def test_reading_a_ledger_loads_neither_optuna_nor_ray() -> None:
     code = "import sys; from autogc.search import Ledger, front; assert not {'optuna', 'ray', 'sqlalchemy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("sampler", ("gp", "tpe", "nsga2"))
+def test_scores_as_constraints_are_told_with_what_came_of_a_candidate(
+    sampler: str, simulate: Simulate, costs: CostModel, tmp_path: Path
+) -> None:
+    middle = float(np.median([one.scores["fid"] for one in simulate(evaluations=16).run().evaluations]))
+    limits = {"macs": limit_at(costs, "macs", 0.5), "fid": middle}
+    simulation = simulate(sampler={"name": sampler}, constraints=limits, evaluations=20, directory="limited")
+    session = simulation.run()
+    assert len(session.evaluations) == 20, "a score over its limit is no reason not to evaluate: nobody knew it"
+    assert all(one.costs["macs"] <= limits["macs"] for one in session.evaluations)
+    scores = {one.candidate.hash: one.scores["fid"] for one in session.evaluations}
+    told = [t for t in session.study._study.get_trials(deepcopy=False) if t.user_attrs.get(OUTCOME) == EVALUATED]
+    assert {t.user_attrs["hash"] for t in told} == set(scores)
+    for trial in told:
+        assert trial.constraints["fid"] == pytest.approx((scores[trial.user_attrs["hash"]] - middle) / middle)
+        assert trial.constraints["macs"] <= 0
+    within = [one for one in session.evaluations if one.scores["fid"] <= middle]
+    assert within and eligible(session.evaluations, simulation.config.objectives, limits) == within

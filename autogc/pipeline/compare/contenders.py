@@ -19,6 +19,7 @@ from autogc.training import distil_alone, finetune, train_from_scratch
 from autogc.training.stage import DISCRIMINATOR
 
 if TYPE_CHECKING:
+    from autogc.metrics import Judge
     from autogc.pipeline.run import Run
     from autogc.progress import Progress
 
@@ -48,7 +49,8 @@ def train(run: Run, kind: str, package: Path, directory: Path, *, steps: int, se
             plain = Optimization.model_validate(experiment.finetune.model_dump(include=set(Optimization.model_fields)))
             train_from_scratch(experiment, package, directory, optimization=plain, teacher=teacher, seed=seed, **common)  # type: ignore[arg-type]
         elif kind == "alone":
-            distil_alone(experiment, teacher, package, directory, discriminator=found(teacher), seed=seed, **common)  # type: ignore[arg-type]
+            judge = judge_of(run)
+            distil_alone(experiment, teacher, package, directory, discriminator=found(teacher), judge=judge, seed=seed, **common)  # type: ignore[arg-type]
         else:
             tuning = experiment.finetune.model_copy(update={"steps": steps})
             finetune(
@@ -58,6 +60,7 @@ def train(run: Run, kind: str, package: Path, directory: Path, *, steps: int, se
                 directory,
                 discriminator=found(run.stage_directory("supernet")),
                 supernet=run.stage_directory("supernet"),
+                judge=judge_of(run),
                 **common,  # type: ignore[arg-type]
             )
     except DivergenceError as error:
@@ -67,6 +70,11 @@ def train(run: Run, kind: str, package: Path, directory: Path, *, steps: int, se
     for name in ("discriminator.safetensors", "adapters.safetensors"):
         (directory / name).unlink(missing_ok=True)
     return True
+
+
+def judge_of(run: Run) -> Judge | None:
+    """Return the run's judge where a training keeps its best step by it."""
+    return None if run.experiment.finetune.validate_every is None else run.judge
 
 
 def found(directory: Path) -> Path | None:

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autogc.config.experiment import SCORES
+from autogc.config.pick import Pick, parse_pick, pick_text
 from autogc.errors import MissingStageError, RunDirectoryError
 from autogc.export import verify_package, write_package
 from autogc.export.package import MANIFEST
 from autogc.files import write_json
 from autogc.models import completed
+from autogc.pipeline.choice import considered, told_of
 from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
 from autogc.pipeline.timing import latency_of
-from autogc.search import pick as pick_evaluation
+from autogc.search import Evaluation, choose, finalists
 from autogc.supernet.statistics import statistics_of
 from autogc.training.stage import example_input, given_to_generator
 
 
-def export_subnet(run: Run, *, pick: str | None = None, directory: str | Path | None = None) -> Path:
+def export_subnet(run: Run, *, pick: Pick | None = None, directory: str | Path | None = None) -> Path:
     """Write one subnet of the run's search as a package, and verify it; return where.
 
-    ``pick`` is ``knee``, ``best``, ``smallest`` or the first digits of a candidate's hash; what the experiment says by default.
+    ``pick`` is ``knee``, ``best``, ``smallest``, the first digits of a candidate's hash, or limits on scores such as ``{"fid": "10%"}``;
+    what the experiment says by default. What was chosen and why, or by how much the nearest misses, is told to the run's progress.
     The package's scores are the search's (validation split). Raises MissingStageError where nothing was searched yet, RunDirectoryError
-    where ``directory`` holds anything but a package, which would be lost.
+    where ``directory`` holds anything but a package, which would be lost, AutogcError where there is nothing that ``pick`` could mean.
     """
+    pick = run.experiment.export.pick if pick is None else parse_pick(pick, scores=SCORES)
+    choice = choose(_searched(run), run.experiment.search.objectives, pick, **considered(run, pick))
+    run.progress.note(f"export: {choice.why}")
+    return _write(run, choice.evaluation, directory)
+
+
+def _searched(run: Run) -> list[Evaluation]:
     evaluations = run.evaluations
     if not evaluations:
         first = f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory} --until search"
         raise MissingStageError(f"{run.directory} has no evaluations to export one of; first: {first}")
-    search = run.experiment.search
-    chosen = pick_evaluation(evaluations, search.objectives, pick or run.experiment.export.pick, constraints=search.constraints)
+    return evaluations
+
+
+def _write(run: Run, chosen: Evaluation, directory: str | Path | None = None) -> Path:
+    """Write an evaluation's subnet as a package, and verify it; return where."""
     own = run.stage_directory("export") / chosen.candidate.hash
     if directory is None and own.is_dir():
         # A fine-tuning of it may be under way, which goes on from these very files; and whoever wrote it may have been killed then.
@@ -68,10 +82,19 @@ def _verify(run: Run, directory: Path) -> None:
 
 
 def export_chosen(run: Run) -> Path:
-    """Export the subnet that the experiment's ``export.pick`` names, which the stages after this one go on with; return where."""
-    directory = export_subnet(run)
-    write_json(run.stage_directory("export") / "result.json", {**_made_from(run), "candidate": directory.name})
-    return directory
+    """Export what the experiment's ``export`` names: the chosen subnet and, with ``finalists``, the others that are fine-tuned before the
+    choice is made. The stages after this one go on with them. Returns where the first is."""
+    export, evaluations = run.experiment.export, _searched(run)
+    objectives, known = run.experiment.search.objectives, considered(run, export.pick)
+    choice = choose(evaluations, objectives, export.pick, **known)
+    run.progress.note(f"export: {choice.why}")
+    exported = [_write(run, one) for one in finalists(evaluations, objectives, export.pick, export.finalists, **known)]
+    names = [directory.name for directory in exported]
+    if len(names) > 1:
+        run.progress.note(f"export: {len(names)} finalists, chosen from when they are fine-tuned: {', '.join(names)}")
+    told = {"candidate": names[0], "candidates": names, **told_of(choice)}
+    write_json(run.stage_directory("export") / "result.json", {**_made_from(run), **told})
+    return exported[0]
 
 
 def _export(run: Run) -> None:
@@ -79,18 +102,24 @@ def _export(run: Run) -> None:
 
 
 def _made_from(run: Run) -> dict[str, object]:
-    return {"pick": run.experiment.export.pick, "evaluations": len(run.evaluations)}
+    export = run.experiment.export
+    several = {"finalists": export.finalists} if export.finalists > 1 else {}
+    return {"pick": export.pick, "evaluations": len(run.evaluations), **several}
 
 
 def _done(run: Run) -> bool:
     result = run.result("export")
-    return result is not None and all(result[name] == value for name, value in _made_from(run).items())
+    # Of earlier versions too, which knew no finalists.
+    same = result is not None and result.get("finalists", 1) == run.experiment.export.finalists
+    return same and all(result[name] == value for name, value in _made_from(run).items())
 
 
 def _outlook(run: Run) -> str:
     if _done(run):
-        return f"done: {run.exported.name}"
-    return f"the subnet that {run.experiment.export.pick!r} names"
+        return f"done: {', '.join(run.candidates)}"
+    export = run.experiment.export
+    several = f", and {export.finalists - 1} more to choose from after fine-tuning" if export.finalists > 1 else ""
+    return f"the subnet that {pick_text(export.pick)!r} names{several}"
 
 
 STAGE = Stage(name="export", needs=("supernet", "search"), done=_done, run=_export, outlook=_outlook)

@@ -1,4 +1,4 @@
-"""Fine-tuning: the exported subnet trained further, with the supernet's losses."""
+"""Fine-tuning: the exported subnet, or each of the finalists, trained further with the supernet's losses; then the choice among them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from autogc.errors import RunDirectoryError
 from autogc.export import load_package, rescore_package
 from autogc.export.package import MANIFEST
 from autogc.files import read_json
+from autogc.pipeline.choice import choose_finetuned, chosen_afterwards, made_from
 from autogc.pipeline.run import Run
 from autogc.pipeline.score import identity_of, measured_package
 from autogc.pipeline.stage import Stage, training_outlook
@@ -34,6 +35,7 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
         directory,
         discriminator=run.stage_directory("supernet") / "discriminator.safetensors",
         supernet=run.stage_directory("supernet"),
+        judge=None if run.experiment.finetune.validate_every is None else run.judge,
         address=run.address,
         progress=run.tracked_progress("finetune"),
     )
@@ -56,19 +58,32 @@ def _score(run: Run, directory: Path) -> None:
 
 
 def _done(run: Run) -> bool:
-    if run.result("export") is None or not (run.finetuned / "result.json").is_file():
+    if run.result("export") is None or not all(_finetuned(run, name) for name in run.candidates):
         return False
-    return bool(read_json(run.finetuned / "scores.json")["scores"])
+    result = run.result("finetune")
+    return not chosen_afterwards(run) or (result is not None and all(result[name] == value for name, value in made_from(run).items()))
+
+
+def _finetuned(run: Run, name: str) -> bool:
+    directory = run.stage_directory("finetune") / name
+    return (directory / "result.json").is_file() and bool(read_json(directory / "scores.json")["scores"])
 
 
 def _outlook(run: Run) -> str:
+    config, several = run.experiment.finetune, run.experiment.export.finalists
     if run.result("export") is None:
-        return f"train {run.experiment.finetune.steps} steps"
-    return training_outlook(run, f"finetune/{run.exported.name}", run.experiment.finetune)
+        return f"train {config.steps} steps" + (f", {several} subnets" if several > 1 else "")
+    if _done(run):
+        return "done"
+    left = [training_outlook(run, f"finetune/{name}", config) for name in run.candidates if not _finetuned(run, name)]
+    return "; ".join(left) or "choose among the fine-tuned subnets"
 
 
 def _finetune(run: Run) -> None:
-    finetune_package(run, run.exported)
+    for name in run.candidates:
+        finetune_package(run, run.stage_directory("export") / name)
+    if chosen_afterwards(run):
+        choose_finetuned(run)
 
 
 STAGE = Stage(name="finetune", needs=("teacher", "supernet", "export"), done=_done, run=_finetune, outlook=_outlook)

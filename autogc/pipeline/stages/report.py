@@ -7,6 +7,7 @@ from pathlib import Path
 from autogc.export import load_package
 from autogc.files import sha256_file, write_json
 from autogc.pipeline.baseline import measured_baseline
+from autogc.pipeline.choice import choice_notes
 from autogc.pipeline.pictures import MEMBERS, draw_grid, spread, subnet, teacher_on_validation
 from autogc.pipeline.report import REPORT, Report
 from autogc.pipeline.run import EXPERIMENT, Run
@@ -18,7 +19,7 @@ from autogc.search import front
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
 from autogc.tracking import write_report
-from autogc.tracking.table import TEACHER
+from autogc.tracking.table import TEACHER, SubnetRow
 
 
 def _report(run: Run) -> None:
@@ -27,12 +28,13 @@ def _report(run: Run) -> None:
     members = front(evaluations, run.experiment.search.objectives, run.experiment.search.constraints)
     source = run.experiment.generator.source
     exported, finetuned = load_package(run.exported, source=source), load_package(run.finetuned, source=source)
-    run.progress.start("report: scoring and timing on the test split", total=len(members) + 3)
+    run.progress.start("report: scoring and timing on the test split", total=len(members) + 3 + 2 * (len(run.candidates) - 1))
     # Folded as its subnets are: spectral norm would be computed anew in every timed run.
     folded, _ = plain_copy(run.teacher, ())
     teacher = measured(run, TEACHER, folded, costs=run.costs.costs(Candidate({})), identity=TEACHER)
     before = measured_package(run, "chosen, from the supernet", exported)
     after = measured_package(run, "chosen, fine-tuned", finetuned)
+    others = _other_finalists(run)
     baseline = measured_baseline(run)
     real = measured_against_truth(
         run,
@@ -42,10 +44,10 @@ def _report(run: Run) -> None:
             after.name: (identity_of(finetuned), finetuned.module),
         },
     )
-    baselines = (() if baseline is None else (baseline,)) + real
-    run.progress.update(3)
+    baselines = (*others, *(() if baseline is None else (baseline,)), *real)
+    run.progress.update(3 + len(others))
     rows = []
-    for place, member in enumerate(sorted(members, key=lambda one: -one.costs["macs"]), start=4):
+    for place, member in enumerate(sorted(members, key=lambda one: -one.costs["macs"]), start=4 + len(others)):
         name, costs = member.candidate.hash, run.costs.costs(member.candidate)
         rows.append(measured(run, name, run.subnet(member.candidate), costs=costs, identity=name))
         run.progress.update(place)
@@ -54,7 +56,7 @@ def _report(run: Run) -> None:
         rows=(teacher, before, after, *baselines),
         front=tuple(rows),
         chosen=str(run.finetuned),
-        notes=notes(run, split="test", rows=(teacher, before, after, *baselines, *rows)),
+        notes=choice_notes(run) + notes(run, split="test", rows=(teacher, before, after, *baselines, *rows)),
         made_from=_made_from(run),
     )
     picked = {one.candidate.hash: one.candidate for one in spread(members, MEMBERS)}
@@ -70,6 +72,7 @@ def _report(run: Run) -> None:
         provenance=run.judge.provenance(run.data.test, None),
         command=f"autogc run {run.directory / EXPERIMENT} --run-dir {run.directory}",
         latency=latency_notes(run, (teacher, before, after, *baselines, *rows)),
+        choice=choice_notes(run),
         grid=grid,
         teacher=teacher_on_validation(run).values(),
         reference=run.tracker.reference,
@@ -79,9 +82,23 @@ def _report(run: Run) -> None:
     write_json(directory / "result.json", _made_from(run))
 
 
+def _other_finalists(run: Run) -> tuple[SubnetRow, ...]:
+    """Return the rows of the finalists that were not chosen, each out of the supernet and fine-tuned."""
+    rows = []
+    for name in run.candidates:
+        if name == run.chosen:
+            continue
+        for stage, how in (("export", "from the supernet"), ("finetune", "fine-tuned")):
+            package = load_package(run.stage_directory(stage) / name, source=run.experiment.generator.source)
+            rows.append(measured_package(run, f"finalist {name[:8]}, {how}", package))
+    return tuple(rows)
+
+
 def _made_from(run: Run) -> dict[str, object]:
     """What the report is of: another search or another choice makes another report."""
+    several = {"finalists": list(run.candidates)} if len(run.candidates) > 1 else {}
     return {
+        **several,
         "evaluations": len(run.evaluations),
         "finetuned": run.finetuned.name,
         "manifest": _hash(run.finetuned / "manifest.json"),

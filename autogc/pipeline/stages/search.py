@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autogc.files import write_json
+from autogc.pipeline.choice import check_limits
 from autogc.pipeline.latency import measure_front, searched_costs
 from autogc.pipeline.pictures import draw_front
 from autogc.pipeline.run import Run
@@ -14,6 +15,7 @@ def _search(run: Run) -> None:
     from autogc.search import run_search  # Ray, which takes its time to import
 
     directory = run.stage_directory("search")
+    check_limits(run)
     costs = searched_costs(run)
     evaluations = list(run.evaluations)
     run.tracker.sync(evaluations)

@@ -32,7 +32,7 @@ def watched_subnets(
 ) -> tuple[WatchedSubnet, ...]:
     """Return ``full`` (every decision at its most expensive value), ``random 1`` to ``3`` from the most expensive on, and ``smallest``.
 
-    With a ``budget`` nothing above the constraints is trained: ``largest``, the most expensive that meets them, is in the place of ``full``.
+    With a ``budget`` nothing above the constraints is trained: ``largest``, the most expensive that meets them, stands for ``full``.
 
     The random ones are drawn with ``seed`` among candidates that meet the ``constraints`` (those that are counted; latency is not known
     here; where none does, among all), and lie near a quarter, a half and three quarters of the way from the smallest cost to the largest,

@@ -26,7 +26,7 @@ from autogc.training.tasks import Teacher
 from autogc.training.trainer import GanTrainer
 from autogc.training.watch.record import DIRECTORY, Record
 from autogc.training.watch.scene import Scene
-from autogc.training.watch.subnets import BETWEEN, FULL, RANDOM, SMALLEST, WatchedSubnet, watched_subnets
+from autogc.training.watch.subnets import BETWEEN, FULL, LARGEST, RANDOM, SMALLEST, WatchedSubnet, watched_subnets
 from autogc.training.watch.verdict import Rule, Verdict, best_trivial, judged
 from autogc.training.weights import with_prefix_removed
 from autogc.training.worker import Worker
@@ -164,8 +164,9 @@ class SupernetWatch:
             f"the supernet is not worth a search: {self._compared(step, verdict)}{itself}\n"
             f"  look at {self._record.drawing(step)} (the columns are these; history.json beside it has every look)\n"
             f"  to try: more supernet.steps (now {config.steps}); a lower supernet.learning_rate (now {config.learning_rate:g}); another "
-            f"supernet.start (now {config.start}: identity suits generators without norm layers) or sampling (now {config.sampling}); fewer or larger values in space.dimensions (width, operator, pruning, bits); a "
-            "larger losses.reconstruction_weight\n"
+            f"supernet.start (now {config.start}: identity suits generators without norm layers) or supernet.sampling (now "
+            f"{config.sampling}); fewer or larger values in space.dimensions (width, operator, pruning, bits); a larger "
+            "losses.reconstruction_weight\n"
             "  in another --run-dir; teacher.checkpoint and teacher.discriminator_checkpoint can be this run's teacher/*.safetensors\n"
             "  to go on all the same: --set supernet.accept_trivial=true on this run directory takes what has been trained"
         )
@@ -219,8 +220,8 @@ class SupernetWatch:
         """Return ``PSNR to the teacher: full 31.2, random 29.0 28.1 27.3, smallest 26.0 dB``."""
         found = self._row(step)["to_teacher"]
         drawn = [f"{value:.1f}" for name, value in found.items() if name.startswith(RANDOM)]
-        ends = {name: f"{name} {found[name]:.1f}" for name in (FULL, SMALLEST) if name in found}
-        parts = [ends.get(FULL), f"{RANDOM} {' '.join(drawn)}" if drawn else None, ends.get(SMALLEST)]
+        ends = {name: f"{name} {found[name]:.1f}" for name in (FULL, LARGEST, SMALLEST) if name in found}
+        parts = [ends.get(FULL, ends.get(LARGEST)), f"{RANDOM} {' '.join(drawn)}" if drawn else None, ends.get(SMALLEST)]
         return f"PSNR to the teacher: {', '.join(part for part in parts if part)} dB"
 
     def _compared(self, step: int, verdict: Verdict) -> str:
