@@ -22,8 +22,8 @@ from autogc.training.randomness import seeded
 from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_data, count_parameters, example_input, finish, identity, is_done
 from autogc.training.students import CompressedStudent, FixedTeacher
 from autogc.training.supernet import ADAPTERS, SUPERNET, load_adapters, load_supernet
-from autogc.training.tasks import task_of
 from autogc.training.teacher import engines, load_discriminator, load_teacher
+from autogc.training.teaching import asked_files, student_objective
 from autogc.training.trainer import CriticSide, GanTrainer
 from autogc.training.weights import with_prefix_removed
 from autogc.training.worker import Worker
@@ -101,13 +101,14 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     config, data, package = experiment.finetune, build_data(experiment), load_package(given["package"], source=experiment.generator.source)
     check_package_fits(package, data)
     sources = [package.hash, sha256_file(Path(given["teacher"]) / GENERATOR), sha256_file(discriminator)]
+    sources += [sha256_file(Path(given["teacher"]) / name) for name in asked_files(experiment)]
     loop = Loop("finetune", config, data.train, experiment.seed, directory, identity(experiment, config, data, sources=sources))
     if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
         return
     layers = experiment.losses.distillation_layers
     teacher = load_teacher(experiment, data, given["teacher"])
     adapters = _adapters(experiment, data, package, teacher, discriminator.parent, progress)
-    objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
+    objective = student_objective(experiment, data, given["teacher"]).to(worker.device)
     student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
     critics = CriticSide(load_discriminator(experiment, data, discriminator), objective)
     trainer = GanTrainer(

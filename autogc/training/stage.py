@@ -80,9 +80,17 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
             "inputs": inputs,
         }
         | _measured_with(experiment)
-        | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator", "losses")}
-        | {"generator": experiment.generator.identity}
+        | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator")}
+        | {"losses": _losses(experiment), "generator": experiment.generator.identity}
     )
+
+
+def _losses(experiment: Experiment) -> dict[str, Any]:
+    """Return the losses, without the sections that are empty: they were not there when the first results were written."""
+    losses = experiment.losses.model_dump(mode="json")
+    students = {key: value for key, value in losses.pop("students").items() if value is not None}
+    terms = losses.pop("terms")
+    return losses | ({"students": students} if students else {}) | ({"terms": terms} if terms else {})
 
 
 def _measured_with(experiment: Experiment) -> dict[str, Any]:

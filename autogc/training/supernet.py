@@ -37,8 +37,8 @@ from autogc.training.stage import (
     is_done,
 )
 from autogc.training.students import FixedTeacher, SupernetStudent
-from autogc.training.tasks import task_of
 from autogc.training.teacher import engines, load_discriminator, load_teacher
+from autogc.training.teaching import asked_files, student_objective
 from autogc.training.trainer import CriticSide, GanTrainer
 from autogc.training.weights import load_weights, with_prefix_removed
 from autogc.training.worker import Worker
@@ -150,14 +150,14 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         config,
         data,
         space=experiment.space.model_dump(mode="json"),
-        teacher=[sha256_file(teacher_directory / name) for name in (GENERATOR, DISCRIMINATOR)],
+        teacher=[sha256_file(teacher_directory / name) for name in dict.fromkeys((GENERATOR, DISCRIMINATOR, *asked_files(experiment)))],
     )
     loop = Loop("supernet", config, data.train, experiment.seed, directory, own)
     if worker.agree(int(worker.leads and is_done(directory, own, progress))):
         return
     supernet = _convert(experiment, data, teacher)
     space = Space.build(experiment.space, supernet)
-    objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
+    objective = student_objective(experiment, data, teacher_directory).to(worker.device)
     student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
     critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective)
     trainer = GanTrainer(

@@ -23,8 +23,8 @@ class PairedObjective(Objective):
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
-        features = () if teacher is None else tuple(teacher(batch.input)[1])
-        return Situation(batch.input, batch.target, reference=batch.target, features=features)
+        taught, features = (None, []) if teacher is None else teacher(batch.input)
+        return Situation(batch.input, batch.target, reference=batch.target, features=tuple(features), taught=taught)
 
     def seen(self, situation: Situation, image: Tensor) -> Tensor:
         return torch.cat([situation.input, image], dim=1)
@@ -37,5 +37,5 @@ class EnlargingObjective(Objective):
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
-        features = () if teacher is None else tuple(teacher(batch.input)[1])
-        return Situation(batch.input, batch.target, reference=batch.target, features=features)
+        taught, features = (None, []) if teacher is None else teacher(batch.input)
+        return Situation(batch.input, batch.target, reference=batch.target, features=tuple(features), taught=taught)
