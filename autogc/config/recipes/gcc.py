@@ -18,7 +18,7 @@ RECIPE = Recipe(
         },
     },
     differs=(
-        "the student's own discriminator is the teacher's, trained further, without GCC's selective activation of its channels; the teacher "
+        "the student's discriminator is the teacher's, trained further, without GCC's selective activation of its channels; the teacher "
         "is fixed; the two weights are ours, to be set for the data"
     ),
 )

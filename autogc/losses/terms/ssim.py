@@ -18,14 +18,13 @@ K1, K2 = 0.01, 0.03
 def structural_similarity(image: Tensor, target: Tensor) -> Tensor:
     """Return the SSIM of each image with its target: Wang et al. (IEEE TIP 2004), equation 13.
 
-    Both are (N, C, H, W) in [-1, 1], so the dynamic range is 2; returns (N,), at most 1, higher is better. Means, variances and
-    covariance are taken under a Gaussian window of 11 x 11 (sigma 1.5) wherever it lies inside, channel by channel.
+    Both are (N, C, H, W) in [-1, 1], compared in [0, 1]; returns (N,), at most 1, higher is better. Means, variances and covariance are
+    taken under a Gaussian window of 11 x 11 (sigma 1.5) wherever it lies inside, channel by channel.
     Raises ConfigError for images smaller than the window, ValueError for shapes that differ.
     """
     same_shape(image, target)
     if min(image.shape[-2:]) < WINDOW:
         raise ConfigError(f"ssim needs images of at least {WINDOW} x {WINDOW}, these are {image.shape[-2]} x {image.shape[-1]}")
-    # In [0, 1] float32 differences of moments lose less than they do around zero.
     first, second = (image.float() + 1) / 2, (target.float() + 1) / 2
     mean1, mean2, square1, square2, product = _smoothed(
         torch.cat([first, second, first * first, second * second, first * second], dim=1)
