@@ -111,7 +111,8 @@ def test_what_a_recipe_asks_for_is_said() -> None:
     problems = list(recipe_problems(tree))
     assert problems == [
         "losses.perceptual.args.weights: the recipe omgd needs the file of torchvision's ImageNet weights of VGG19 (vgg19-dcbb9e9d.pth)",
-        "losses.distillation_layers: the recipe omgd needs the modules whose channels are compared (or losses.terms.channel_distillation=0)",
+        "losses.distillation_layers: the recipe omgd needs the modules whose channels are compared "
+        "(or losses.terms.channel_distillation=0)",
     ]
     other = {"perceptual": {"name": "another", "args": {}}, "terms": {"channel_distillation": 0}}
     assert list(recipe_problems(resolved({**TREE, "recipe": "omgd", "losses": other}))) == []

@@ -149,7 +149,7 @@ def test_the_full_width_starts_where_the_teacher_is(tmp_path: Path, vgg: str) ->
     one = Generated(situation.taught, (*situation.features, *situation.features))
     found = objective.judge(CriticSide(build_discriminator(experiment, data), objective), situation, one)
     for key in terms:
-        value = float(found[f"terms.{key}"][1])
+        value = float(found[f"terms.{key}"][1].detach())
         assert value > 0.01 if key == "truth" else abs(value) < 1e-5, key
 
 

@@ -31,8 +31,8 @@ RECIPE = Recipe(
     },
     differs=(
         "the teacher is trained first and then fixed, where OMGD's learns beside its student; one teacher, not a wide and a deep one; "
-        "VGG19 with ImageNet's normalisation for VGG16; channels are compared through plain 1x1 maps; SSIM is of images in [0, 1], its windows inside. "
-        "The channels' weight is horse2zebra's (100 for summer2winter)"
+        "VGG19 with ImageNet's normalisation for VGG16; channels are compared through plain 1x1 maps; SSIM is of images in [0, 1], its "
+        "windows inside. The channels' weight is horse2zebra's (100 for summer2winter)"
     ),
     asks={
         "losses.perceptual.args.weights": Ask(
