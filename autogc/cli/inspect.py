@@ -12,7 +12,7 @@ from autogc.cli.options import make_console, overrides_option, space_argument, v
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from autogc.pipeline.inspection import Inspected
+    from autogc.pipeline.inspection import Inspected, InspectedRecipe
 
 
 @click.command("inspect")
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(space: Path, overrides: tuple[str, ...]) -> None:
     """Show what the supernet of SPACE.yaml's generator can vary: its channel groups, the convolutions that may be decomposed, the
     parts that may be left out, which stage owns each layer, every decision of the search with its values, what the full and the smallest
-    subnet cost, and what stays fixed, with the reason.
+    subnet cost, and what stays fixed, with the reason. A recipe is shown with what it stands for and what the file has in its place.
 
     Nothing is trained, and no data is needed: a file with nothing but the generator and its input_shape will do, its own or a class of
     yours. The names shown are the ones that the file's space section uses; where it has none, one is suggested.
@@ -36,6 +36,9 @@ def command(space: Path, overrides: tuple[str, ...]) -> None:
 
     found = inspect(space, overrides=overrides)
     console = make_console()
+    if found.recipe is not None:
+        console.print(_recipe(found.recipe))
+        console.print(f"What differs here: {found.recipe.differs}.\n", markup=False, soft_wrap=True)
     for table in (_groups(found), _layers(found), _units(found), _decisions(found), _costs(found)):
         console.print(table)
     fixed = [f"{name}, its {kind}: {reason}" for kind, reasons in found.supernet.fixed.items() for name, reason in reasons.items()]
@@ -56,6 +59,14 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
+    return table
+
+
+def _recipe(recipe: InspectedRecipe) -> Table:
+    since = "; it has been changed since this run began" if recipe.changed else ""
+    table = _table(f"Recipe {recipe.name}: {recipe.paper}{since}", "key", "recipe", "here")
+    for key, (usual, here) in recipe.values.items():
+        table.add_row(key, str(usual), "the same" if here == usual else f"{here} (overridden)")
     return table
 
 

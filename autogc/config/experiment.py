@@ -9,12 +9,18 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from autogc.config.generator import GeneratorConfig
 from autogc.config.pick import Pick, parse_pick
+from autogc.config.recipes import RecipeRecord, resolved
 from autogc.config.section import Positive, Section
+from autogc.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 COSTS = ("macs", "macs_published", "bops", "params", "storage_bytes", "peak_activation_bytes", "latency_ms")
 # The scores that metrics/catalogue.py knows; a test sees that they are the same.
 SCORES = ("fid", "kid", "precision", "recall", "miou", "pixel_accuracy", "inception_score", "psnr", "ssim", "lpips", "vol")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Component(Section):
@@ -42,6 +48,29 @@ class Optimization(Section):
     log_every: Positive = 20
     # A DeepSpeed configuration, taken whole; autogc adds only what is absent (batch size, Adam with the values above).
     deepspeed: dict[str, Any] = Field(default_factory=dict)
+
+
+class TermConfig(Section):
+    """One distillation term (losses/terms): what it is called, its weight (0: left out) and its builder's arguments."""
+
+    # The registered term; the key that it stands under when absent.
+    name: str | None = None
+    weight: Annotated[float, Field(ge=0)]
+    args: dict[str, Any] = Field(default_factory=dict)
+    # What the student's image is compared with: what it should be like in this task, or the teacher's image of the same input.
+    against: Literal["target", "teacher"] = "target"
+
+
+class StudentWeights(Section):
+    """Weights that are others for students (supernet and fine-tuning) than for the teacher; as above where nothing is said."""
+
+    adversarial_weight: float | None = None
+    reconstruction: Literal["l1", "mse"] | None = None
+    reconstruction_weight: float | None = None
+    perceptual_weight: float | None = None
+    feature_matching_weight: float | None = None
+    cycle_weight: float | None = None
+    classification_weight: float | None = None
 
 
 class LossWeights(Section):
@@ -75,12 +104,27 @@ class LossWeights(Section):
     distillation_weight: float = 1.0
     # Modules of the generator whose outputs are distilled through learned 1x1 maps.
     distillation_layers: tuple[str, ...] = ()
+    # What students are asked for besides: distillation terms by name (losses/terms), a number being a term's weight.
+    terms: dict[str, Annotated[TermConfig, BeforeValidator(lambda value: {"weight": value} if _is_number(value) else value)]] = Field(
+        default_factory=dict
+    )
+    students: StudentWeights = StudentWeights()
+
+    def of_students(self) -> LossWeights:
+        """Return the weights that students are trained with."""
+        return self.model_copy(update=self.students.model_dump(exclude_none=True))
+
+    def active_terms(self) -> dict[str, tuple[str, TermConfig]]:
+        """Return the terms with a weight, by key, each with the name that it is registered under."""
+        return {key: (term.name or key, term) for key, term in self.terms.items() if term.weight}
 
     @model_validator(mode="after")
     def _weighed(self) -> LossWeights:
-        if self.perceptual is None and self.perceptual_weight:
+        weighed = self.perceptual_weight or self.students.perceptual_weight
+        if self.perceptual is None and weighed:
             raise ValueError("perceptual_weight has no effect without perceptual, the network that it weighs")
-        if self.perceptual is not None and "perceptual_weight" not in self.model_fields_set:
+        asked = "perceptual_weight" in self.model_fields_set or self.students.perceptual_weight is not None or self.terms
+        if self.perceptual is not None and not asked:
             raise ValueError("perceptual has no effect without perceptual_weight, which is 0 where nothing is said")
         return self
 
@@ -321,6 +365,8 @@ class Experiment(Section):
     """An experiment file, whole."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    # A named set of losses and settings that this file starts from (config/recipes): its name, or, in a run's own copy, what it was.
+    recipe: RecipeRecord | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     device: str = "auto"
     # Training processes. More than one are launched by Ray, as they are with --address.
@@ -343,9 +389,16 @@ class Experiment(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _imitation_defaults(cls, tree: Any) -> Any:
-        """What imitation does where the file says nothing: L1 and Adam's usual betas, no discriminator."""
-        if not isinstance(tree, dict) or tree.get("task") != "imitation":
+    def _with_defaults(cls, tree: Any) -> Any:
+        """Put beneath what the file says its recipe's settings and, beneath those, what imitation does: L1 and Adam's usual betas, no
+        discriminator."""
+        if not isinstance(tree, dict):
+            return tree
+        try:
+            tree = resolved(tree)
+        except ConfigError as error:
+            raise ValueError("; ".join(error.problems).removeprefix("recipe: ")) from None
+        if tree.get("task") != "imitation":
             return tree
         tree = {**tree, "losses": _with_defaults(tree.get("losses", {}), IMITATION_LOSSES)}
         for stage in ("teacher", "supernet", "finetune"):

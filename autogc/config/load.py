@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from autogc.config.experiment import Experiment
+from autogc.config.recipes import resolved
 from autogc.config.schema import flatten, problems_of, split_key
 from autogc.config.source import locate
 from autogc.errors import ConfigError, nearest
@@ -84,7 +85,8 @@ def validated(
 
 
 def read_tree(path: str | Path, *, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[str]]:
-    """Return a file's keys and values with the overrides in place and the user's generator located, and what is wrong with these two.
+    """Return a file's keys and values with the overrides in place, its recipe's values beneath them and the user's generator located, and
+    what is wrong with these three.
 
     Raises ConfigError where there is no such file or it holds no mapping.
     """
@@ -97,6 +99,11 @@ def read_tree(path: str | Path, *, overrides: Sequence[str] = ()) -> tuple[dict[
     if not isinstance(tree, dict):
         raise ConfigError(f"must be a mapping of keys to values, got {type(tree).__name__}", source=str(path))
     problems = [problem for override in overrides for problem in _override(tree, override)]
+    try:
+        tree = resolved(tree)
+    except ConfigError as error:
+        problems += error.problems
+        del tree["recipe"]
     if isinstance(tree.get("generator"), dict):
         try:
             tree["generator"] = locate(tree["generator"], base=path.parent)
@@ -166,7 +173,8 @@ def fingerprint(experiment: Experiment) -> str:
 
 
 def _decisive(experiment: Experiment) -> dict[str, Any]:
-    return {**experiment.model_dump(mode="json"), "generator": experiment.generator.identity}
+    # What a recipe stands for is in the rest; its name alone decides nothing.
+    return {**experiment.model_dump(mode="json", exclude={"recipe"}), "generator": experiment.generator.identity}
 
 
 def matches(key: str, *, patterns: Iterable[str]) -> bool:

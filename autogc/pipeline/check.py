@@ -23,6 +23,7 @@ from autogc.metrics.judge_networks.download import Published
 from autogc.metrics.networks import Networks
 from autogc.pipeline.check_components import problems_of_parts
 from autogc.pipeline.check_networks import input_problems, network_problems, task_problems
+from autogc.pipeline.check_terms import term_problems
 from autogc.pipeline.latency import check_table, known_costs
 from autogc.progress import Progress, Silent
 from autogc.search.encoding import Encoding
@@ -86,6 +87,7 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     del networks  # They may be large, and are not needed until something is scored.
     if generator is not None and not problems:
         problems += network_problems(experiment, data, generator, discriminator)
+        problems += [] if problems else term_problems(experiment, data, generator, discriminator)
     if problems:
         raise ConfigError(problems)
     assert generator is not None

@@ -11,13 +11,24 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from autogc.compression import DIMENSIONS
-from autogc.config.experiment import Component, Experiment, FinetuneConfig, LossWeights, Optimization, SupernetConfig, TeacherConfig
+from autogc.config.experiment import (
+    Component,
+    Experiment,
+    FinetuneConfig,
+    LossWeights,
+    Optimization,
+    SupernetConfig,
+    TeacherConfig,
+    TermConfig,
+)
 from autogc.config.generator import GeneratorConfig
+from autogc.config.recipes import RECIPES
 from autogc.config.section import Section
 from autogc.cost.latency import BACKENDS, backend_of, latency_device
 from autogc.data import DATASETS
 from autogc.errors import ConfigError, nearest
 from autogc.losses import ADVERSARIAL, PERCEPTUAL
+from autogc.losses.terms import TERMS
 from autogc.metrics import FEATURE_NETWORKS, SEGMENTERS, SIMILARITIES
 from autogc.metrics.networks import AUTO
 from autogc.models import DISCRIMINATORS, generator_problems
@@ -45,12 +56,20 @@ TRAININGS: dict[str, type[Optimization]] = {"teacher": TeacherConfig, "supernet"
 
 def tree_problems(tree: Tree) -> list[str]:
     """Return every such problem of an experiment's keys and values. What the schema refuses is left to the schema."""
-    return [*component_problems(tree), *device_problems(tree), *deepspeed_problems(tree)]
+    return [*recipe_problems(tree), *component_problems(tree), *device_problems(tree), *deepspeed_problems(tree)]
 
 
 def problems_of_parts(experiment: Experiment) -> list[str]:
     """The same of an experiment."""
     return tree_problems(experiment.model_dump())
+
+
+def recipe_problems(tree: Tree) -> Iterator[str]:
+    """Yield what the experiment's recipe asks for and it does not say."""
+    name = _at(tree, "recipe.name")
+    if name in RECIPES:
+        for key, what in RECIPES[name].missing(tree).items():
+            yield f"{key}: the recipe {name} needs {what}"
 
 
 def component_problems(tree: Tree) -> Iterator[str]:
@@ -65,6 +84,11 @@ def component_problems(tree: Tree) -> Iterator[str]:
         if part is None or (key.startswith("scores.") and part.name == AUTO):  # what it stands for is a matter of the data
             continue
         yield from (f"{key}: {problem}" for problem in registry.problems(part.name, part.args, given=given, offered=offered))
+    terms = _at(tree, "losses.terms")
+    for key, value in terms.items() if isinstance(terms, Mapping) else ():
+        term = _read(TermConfig, {"term": {"weight": value} if isinstance(value, int | float) else value}, "term")
+        if term is not None:
+            yield from (f"losses.terms.{key}: {problem}" for problem in TERMS.problems(term.name or str(key), term.args))
     dimensions = _at(tree, "space.dimensions")
     for name in dimensions if isinstance(dimensions, Mapping) else ():
         if name not in DIMENSIONS:

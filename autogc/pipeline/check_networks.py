@@ -24,6 +24,8 @@ def task_problems(experiment: Experiment, data: Dataset) -> list[str]:
     given = [
         name for name in experiment.losses.model_fields_set if name not in used and getattr(experiment.losses, name) != getattr(usual, name)
     ]
+    students = experiment.losses.students.model_dump(exclude_none=True)
+    given += [f"students.{name}" for name, value in students.items() if value and name not in task.student.losses]
     return (
         _small_batches(experiment, data)
         + _student_problems(experiment, data)

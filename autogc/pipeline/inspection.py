@@ -11,6 +11,8 @@ from torch import Tensor
 
 from autogc.config.experiment import Experiment
 from autogc.config.load import load_experiment, read_tree
+from autogc.config.recipes import RECIPES
+from autogc.config.schema import flatten
 from autogc.cost import CostModel, fvcore_macs
 from autogc.pipeline.check import check
 from autogc.pipeline.check_components import tree_problems
@@ -24,12 +26,24 @@ from autogc.training.stage import example_input
 
 
 @dataclass(frozen=True)
+class InspectedRecipe:
+    """``values`` are the recipe's by dotted key, each with the experiment's; ``changed`` whether the recipe was another when the run that
+    this experiment is from began."""
+
+    name: str
+    paper: str
+    differs: str
+    values: Mapping[str, tuple[Any, Any]]
+    changed: bool
+
+
+@dataclass(frozen=True)
 class Inspected:
     """A converted generator with fresh weights, its space, and the costs of the subnets at both ends.
 
     ``counts`` maps ``full`` and ``smallest`` to their costs, with fvcore's own count of their MACs beside (``fvcore_macs``).
-    ``units`` are the parts that ``supernet.skip`` could name.
-    ``suggestion`` is what the file may say of ``supernet`` and ``space`` and does not; empty where it says it all.
+    ``units`` are the parts that ``supernet.skip`` could name. ``suggestion`` is what the file may say of ``supernet`` and ``space`` and
+    does not; empty where it says it all. ``recipe`` is what its recipe stands for, None without one.
     """
 
     label: str
@@ -38,6 +52,7 @@ class Inspected:
     counts: Mapping[str, Mapping[str, int]]
     suggestion: Mapping[str, Any]
     units: FoundUnits
+    recipe: InspectedRecipe | None = None
 
 
 def inspect(path: str | Path, *, overrides: Sequence[str] = ()) -> Inspected:
@@ -62,7 +77,19 @@ def _inspected(experiment: Experiment, supernet: Supernet, space: Space, costs: 
         for name, candidate in ends.items()
     }
     units = find_units(supernet.module, example[:1])
-    return Inspected(experiment.generator.label, supernet, space, counts, _suggestion(experiment, supernet), units)
+    suggestion = _suggestion(experiment, supernet)
+    return Inspected(experiment.generator.label, supernet, space, counts, suggestion, units, inspected_recipe(experiment))
+
+
+def inspected_recipe(experiment: Experiment) -> InspectedRecipe | None:
+    """Return what the experiment's recipe stands for and what the experiment has in its place; None where it has none that is known."""
+    record = experiment.recipe
+    if record is None or record.name not in RECIPES:
+        return None
+    recipe = RECIPES[record.name]
+    here, usual = flatten(experiment.model_dump(mode="json")), flatten(recipe.settings)
+    values = {key: (value, here.get(key)) for key, value in usual.items()}
+    return InspectedRecipe(record.name, recipe.paper, recipe.differs, values, changed=record.sha256 != recipe.sha256)
 
 
 def _suggestion(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:

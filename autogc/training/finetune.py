@@ -34,8 +34,8 @@ from autogc.training.stage import (
 )
 from autogc.training.students import CompressedStudent, FixedTeacher
 from autogc.training.supernet import ADAPTERS, SUPERNET, load_adapters, load_supernet
-from autogc.training.tasks import task_of
 from autogc.training.teacher import engines, load_discriminator, load_teacher
+from autogc.training.teaching import asked_files, student_objective
 from autogc.training.trainer import CriticSide, GanTrainer
 from autogc.training.validation import BestByValidation
 from autogc.training.weights import with_prefix_removed
@@ -144,6 +144,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     start = package.hash if fresh is None else {"fresh": package.architecture}
     sources = [start, sha256_file(Path(given["teacher"]) / GENERATOR)]
     sources += [] if discriminator is None else [sha256_file(discriminator)]
+    sources += [sha256_file(Path(given["teacher"]) / file) for file in asked_files(experiment)]
     validated = {} if given["judge"] is None else {"validation": _judged_by(experiment)}
     own = identity(experiment, config, data, sources=sources, **validated)
     loop = Loop(name, config, data.train, experiment.seed, directory, own)
@@ -156,7 +157,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     teacher = load_teacher(experiment, data, given["teacher"])
     beside = None if fresh is not None else given["supernet"] or (given["discriminator"] and Path(given["discriminator"]).parent)
     adapters = _adapters(experiment, data, package, teacher, None if beside is None else Path(beside), progress)
-    objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
+    objective = student_objective(experiment, data, given["teacher"]).to(worker.device)
     student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
     validation = _validation(given["judge"], experiment, data, student, worker)
     critics = None if discriminator is None else CriticSide(load_discriminator(experiment, data, discriminator), objective)

@@ -17,6 +17,7 @@ from autogc.config.experiment import Experiment, Optimization, StudentsConfig
 from autogc.data import Dataset, open_data
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json, sha256_file, sha256_json, write_json
+from autogc.losses.terms import TERMS
 from autogc.models import DISCRIMINATORS, build_generator_component
 from autogc.progress import Progress
 from autogc.training.loop import Loop, Outcome
@@ -70,8 +71,10 @@ def build_discriminator(experiment: Experiment, data: Dataset, *, way: str | Non
 
 def asks_discriminator(experiment: Experiment, data: Dataset) -> bool:
     """Return whether anything of the experiment's losses needs a discriminator. Where nothing does, none is built, trained or kept."""
-    task = task_of(experiment, data)
-    return any(objective.asks_critic(experiment.losses) for objective in (task.teacher, task.student))
+    task, losses = task_of(experiment, data), experiment.losses
+    terms = [TERMS.build(name, term.args) for name, term in losses.active_terms().values()]
+    asked = task.teacher.asks_critic(losses) or task.student.asks_critic(losses.of_students())
+    return asked or any(term.discriminator is not None for term in terms)
 
 
 def critic_size(data: Dataset) -> tuple[int, int]:
@@ -95,8 +98,8 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
             "inputs": inputs,
         }
         | _measured_with(experiment)
-        | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator", "losses")}
-        | {"generator": experiment.generator.identity}
+        | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator")}
+        | {"losses": _losses(experiment), "generator": experiment.generator.identity}
         | _learned_from(experiment)
     )
 
@@ -104,6 +107,14 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
 def _learned_from(experiment: Experiment) -> dict[str, Any]:
     """Return what students learn from, where the experiment says it: without that, trainings of before it could be said stay the same."""
     return {} if experiment.students == StudentsConfig() else {"students": experiment.students.model_dump(mode="json")}
+
+
+def _losses(experiment: Experiment) -> dict[str, Any]:
+    """Return the losses, without the sections that are empty: they were not there when the first results were written."""
+    losses = experiment.losses.model_dump(mode="json")
+    students = {key: value for key, value in losses.pop("students").items() if value is not None}
+    terms = losses.pop("terms")
+    return losses | ({"students": students} if students else {}) | ({"terms": terms} if terms else {})
 
 
 def _measured_with(experiment: Experiment) -> dict[str, Any]:

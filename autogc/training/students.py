@@ -27,7 +27,7 @@ class SupernetStudent(GeneratorSide):
     def run(self, x: Tensor, candidate: Candidate) -> tuple[Tensor, tuple[Tensor, ...]]:
         image, features = self.supernet.forward_with_features(x, candidate)
         kept = [self.supernet.watched_index(name, candidate) for name in self.supernet.watch]
-        return image, tuple(self.adapters(features, kept))
+        return image, (*self.adapters(features, kept), *features)
 
 
 class CompressedStudent(GeneratorSide):
@@ -70,7 +70,7 @@ class CompressedStudent(GeneratorSide):
         runner = _WithFeatures(self.net, self._layers)
         tensors = {f"net.{name}": tensor for name, tensor in self.compressed().items()}
         image, features = call(runner, tensors, (x,))
-        return image, tuple(self.adapters(features))
+        return image, (*self.adapters(features), *features)
 
 
 class _WithFeatures(nn.Module):

@@ -39,8 +39,8 @@ from autogc.training.stage import (
     is_done,
 )
 from autogc.training.students import FixedTeacher, SupernetStudent
-from autogc.training.tasks import task_of
 from autogc.training.teacher import engines, load_discriminator, load_teacher
+from autogc.training.teaching import asked_files, student_objective
 from autogc.training.trainer import CriticSide, GanTrainer
 from autogc.training.watch import SupernetWatch
 from autogc.training.watch.verdict import rule_of
@@ -64,7 +64,8 @@ def train_supernet(
     progress: Progress | None = None,
 ) -> None:
     """Distil the teacher in the directory ``teacher`` into a supernet, and write ``supernet.safetensors``, ``discriminator.safetensors``
-    (where the losses need one), ``adapters.safetensors``, ``origin.safetensors``, ``discovery.json``, ``history.json`` and, last, ``result.json`` to ``directory``.
+    (where the losses need one), ``adapters.safetensors``, ``origin.safetensors``, ``discovery.json``, ``history.json`` and, last,
+    ``result.json`` to ``directory``.
 
     GAN Compression, section 3.1: the teacher's discriminator goes on learning (equation 2), intermediate features are matched through
     learned 1x1 maps (equation 3), all with the weights of ``experiment.losses`` (equation 4); the candidates of a step are drawn from
@@ -159,7 +160,10 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         config,
         data,
         space=experiment.space.model_dump(mode="json"),
-        teacher=[sha256_file(teacher_directory / name) for name in (GENERATOR, DISCRIMINATOR)[: 2 if critic else 1]],
+        teacher=[
+            sha256_file(teacher_directory / name)
+            for name in dict.fromkeys((GENERATOR, *((DISCRIMINATOR,) if critic else ()), *asked_files(experiment)))
+        ],
         **({"limits": limits} if (limits := limits_of(experiment)) else {}),
     )
     loop = Loop("supernet", config, data.train, experiment.seed, directory, own)
@@ -169,7 +173,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     with seeded(experiment.seed, "start"):
         start_weights(supernet, config.start)
     space = Space.build(experiment.space, supernet)
-    objective = task_of(experiment, data).student(experiment.losses, data).to(worker.device)
+    objective = student_objective(experiment, data, teacher_directory).to(worker.device)
     student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
     critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective) if critic else None
     sampling = sampling_of(experiment, supernet, space)

@@ -33,7 +33,7 @@ class GeneratorSide(nn.Module):
         self.companions = nn.ModuleDict(companions or {})
 
     def run(self, x: Tensor, candidate: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the picture of ``x`` and its features, mapped to the teacher's channels."""
+        """Return the picture of ``x`` and its features: mapped to the teacher's channels and, after those, as they are."""
         raise NotImplementedError
 
     def forward(self, situation: Situation, candidates: Sequence[Any]) -> list[Generated]:

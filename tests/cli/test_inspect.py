@@ -145,3 +145,16 @@ def test_an_experiment_needs_no_space_and_no_discriminator(tmp_path: Path) -> No
     assert load_experiment(file).discriminator.name == "patchgan"
     found = inspect(file)
     assert set(found.suggestion) == {"supernet", "space"} and found.counts["full"]["macs"] == found.counts["full"]["fvcore_macs"]
+
+
+def test_a_recipe_is_shown_with_what_is_overridden(tmp_path: Path) -> None:
+    file = write(tmp_path, recipe="cat", losses={"distillation_layers": ["take"]})
+    result = shown(file, "losses.students.reconstruction_weight=100")
+    assert result.exit_code == 0, result.output
+    assert "Recipe cat: Teachers do more than teach" in result.output and "What differs here" in result.output
+    assert re.search(r"losses\.terms\.kernel_alignment\.weight +1\.0 +the same", result.output)
+    assert re.search(r"losses\.students\.reconstruction_weight +5\.0 +100\.0 \(overridden\)", result.output)
+    lacking = shown(write(tmp_path, recipe="omgd"))
+    assert lacking.exit_code == 2
+    assert "losses.perceptual.args.weights: the recipe omgd needs the file of torchvision's ImageNet weights of VGG19" in lacking.stderr
+    assert "Recipe" not in shown(write(tmp_path)).output

@@ -23,4 +23,4 @@ class ImitationObjective(Objective):
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
         wanted = teacher is not None and bool(self.weights.distillation_layers)
         features = tuple(teacher(batch.input)[1]) if wanted and teacher is not None else ()
-        return Situation(batch.input, batch.target, reference=batch.target, features=features)
+        return Situation(batch.input, batch.target, reference=batch.target, features=features, taught=batch.target)

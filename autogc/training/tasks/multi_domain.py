@@ -40,7 +40,7 @@ class MultiDomainObjective(Objective):
         if teacher is None:
             return known
         picture, features = teacher(asked)
-        return replace(known, reference=picture, features=tuple(features))
+        return replace(known, reference=picture, features=tuple(features), taught=picture)
 
     def produce(self, run: Run, situation: Situation, companions: nn.ModuleDict) -> Generated:
         image, features = run(situation.input)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from autogc.config.experiment import LossWeights, StudentsConfig
 from autogc.data import Batch, Dataset
 from autogc.losses import ADVERSARIAL, PERCEPTUAL, feature_distillation, feature_matching, gradient_penalty, over_scales, reconstruction
 from autogc.models import Verdict, as_verdict
+
+if TYPE_CHECKING:
+    from autogc.training.teaching import Teaching
 
 # Runs the generator that is trained: an input to a picture (N, C, H, W) in [-1, 1] and its distilled features.
 Run = Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]
@@ -28,13 +31,12 @@ class Situation:
 
     ``input`` is what the generator is given, ``real`` real pictures. ``reference`` is what the generated picture should be like, the ground
     truth or the teacher's, or None where nothing says it. ``features`` are the teacher's. ``domains`` and ``wanted`` (N, D) are what
-    the real pictures belong to and what the input asks for.
+    the real pictures belong to and what the input asks for. ``taught`` is the teacher's picture of the input, where there is a teacher.
     """
 
     input: Tensor
     real: Tensor
     reference: Tensor | None = None
-    # The teacher's picture, where it is a second thing to be like.
     taught: Tensor | None = None
     features: tuple[Tensor, ...] = ()
     domains: Tensor | None = None
@@ -46,7 +48,10 @@ class Situation:
 
 
 class Generated(NamedTuple):
-    """What a generator made of a situation: the picture, its features mapped to the teacher's channels, and what else the task asks for."""
+    """What a generator made of a situation: the picture, its features, and what else the task asks for.
+
+    ``features`` are the distilled ones mapped to the teacher's channels and, after all of these, the same as the student has them.
+    """
 
     image: Tensor
     features: tuple[Tensor, ...] = ()
@@ -96,11 +101,15 @@ class Objective:
         self.perceptual: nn.Module | None = None
         if weights.perceptual is not None and weights.perceptual_weight:
             self.perceptual = PERCEPTUAL.build(weights.perceptual.name, weights.perceptual.args).eval().requires_grad_(False)
+        # The distillation terms of a student's objective, where the experiment has any.
+        self.teaching: Teaching | None = None
 
     def to(self, device: torch.device) -> Objective:
         """Move the fixed networks that it measures with to ``device``."""
         if self.perceptual is not None:
             self.perceptual.to(device)
+        if self.teaching is not None:
+            self.teaching.to(device)
         return self
 
     @classmethod
@@ -120,7 +129,7 @@ class Objective:
     @property
     def needs_critic(self) -> bool:
         """Whether any term asks the discriminator."""
-        return self.asks_critic(self.weights)
+        return self.asks_critic(self.weights) or (self.teaching is not None and self.teaching.asks_current)
 
     @torch.no_grad()
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
@@ -165,8 +174,10 @@ class Objective:
             if self.perceptual is not None:
                 terms[f"perceptual{suffix}"] = (share * weights.perceptual_weight, self.perceptual(one.image, reference))
         if situation.features:
-            distillation = feature_distillation(one.features, situation.features)
+            distillation = feature_distillation(one.features[: len(situation.features)], situation.features)
             terms["distillation"] = (weights.distillation_weight, distillation)
+        if self.teaching is not None:
+            terms |= self.teaching.judge(self, critics, situation, one)
         return terms
 
     def _references(self, situation: Situation) -> list[tuple[Tensor, float, str]]:
@@ -175,7 +186,7 @@ class Objective:
         if situation.reference is not None:
             share = {"truth": self.students.truth_weight, "both": self.students.truth_weight, "teacher": self.students.teacher_weight}
             found.append((situation.reference, share.get(self.students.target or "", 1.0), ""))
-        if situation.taught is not None:
+        if situation.taught is not None and self.students.target == "both":
             found.append((situation.taught, self.students.teacher_weight, "_teacher"))
         return found
 

@@ -17,12 +17,11 @@ def paired(objective: Objective, batch: Batch, teacher: Teacher | None) -> Situa
     if teacher is None:
         return Situation(batch.input, batch.target, reference=batch.target)
     picture, features = teacher(batch.input)
-    target = objective.students.target
     return Situation(
         batch.input,
         batch.target,
-        reference=picture if target == "teacher" else batch.target,
-        taught=picture if target == "both" else None,
+        reference=picture if objective.students.target == "teacher" else batch.target,
+        taught=picture,
         features=tuple(features),
     )
 

@@ -21,4 +21,4 @@ class UnconditionalObjective(Objective):
         if teacher is None:
             return Situation(noise, batch.target)
         picture, features = teacher(noise)
-        return Situation(noise, batch.target, reference=picture, features=tuple(features))
+        return Situation(noise, batch.target, reference=picture, features=tuple(features), taught=picture)

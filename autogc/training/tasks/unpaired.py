@@ -72,7 +72,7 @@ class PseudoPairedObjective(Objective):
     def prepare(self, batch: Batch, teacher: Teacher | None) -> Situation:
         assert teacher is not None, "the pairs are the teacher's"
         picture, features = teacher(batch.input)
-        return Situation(batch.input, batch.target, reference=picture, features=tuple(features))
+        return Situation(batch.input, batch.target, reference=picture, features=tuple(features), taught=picture)
 
 
 def _both(one: Tensor, wanted: Tensor, other: Tensor, other_wanted: Tensor) -> Tensor:
