@@ -144,8 +144,8 @@ def test_distances_to_other_patches_of_the_photographs_rise_with(change: str) ->
         fids.append(Reference(real()).distance(features))
         kids.append(kernel_distance(features, real()))
     assert 0 < fids[0] < fids[1] < fids[2] and kids[0] < kids[1] < kids[2]
-    # Not by a hair: what is ruined is further away than another half of the same photographs by far.
-    assert fids[2] > 2 * fids[0]
+    # Not by a hair. FID of so few images is mostly bias, which KID does not have.
+    assert fids[2] > 1.3 * fids[0] and kids[2] > 3 * abs(kids[0])
 
 
 def test_the_inception_score_over_its_classes_falls_when_nothing_can_be_recognised() -> None:
