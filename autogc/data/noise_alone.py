@@ -41,9 +41,12 @@ def noise(
     problems.stop()
     kind = NoiseInput(channels, seed)
     shape = (1 if grey else 3, height, width)
-    splits = [_split(name, count, kind, shape) for name, count in zip(SPLITS, (train, validation, test), strict=True)]
+    counts = zip(SPLITS, (train, validation, test), strict=True)
+    made = [_split(name, count, kind, shape) for name, count in counts]
     return Dataset(
-        *splits,
+        train=made[0],
+        validation=made[1],
+        test=made[2],
         input_shape=(channels, 1, 1),
         target_shape=shape,
         class_names=(),

@@ -17,8 +17,8 @@ REPORT = "report.json"
 class Report:
     """The final table. Scores are of the test split, latencies measured end to end on the device that ``latency`` names.
 
-    ``rows``: the teacher, the chosen subnet out of the supernet and after fine-tuning, and for super-resolution bicubic enlargement; in imitation the first three against the
-    truth, where there is one.
+    ``rows``: the teacher, the chosen subnet out of the supernet and after fine-tuning, and for super-resolution bicubic enlargement;
+    in imitation the first three against the truth too, where there is one.
     ``front``: every member, by its hash. ``notes`` say what judged, on what; ``chosen`` is the directory of the fine-tuned package.
     """
 

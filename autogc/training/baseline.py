@@ -46,7 +46,8 @@ def train_from_scratch(
     """Train the architecture of an exported subnet from fresh weights on the teacher's objective; write a package to ``directory``.
 
     Its compression takes part in the training, as in fine-tuning; nothing is distilled, and the discriminator starts fresh too.
-    ``optimization`` says for how long. In imitation the targets are the outputs in the directory ``teacher``, or made anew. Otherwise like ``finetune``.
+    ``optimization`` says for how long. In imitation the targets are the outputs in the directory ``teacher``, or made anew. Otherwise
+    like ``finetune``.
     """
     launch(
         _train,

@@ -61,7 +61,8 @@ def train_supernet(
     progress: Progress | None = None,
 ) -> None:
     """Distil the teacher in the directory ``teacher`` into a supernet, and write ``supernet.safetensors``, ``discriminator.safetensors``
-    (where the losses need one), ``adapters.safetensors``, ``origin.safetensors``, ``discovery.json``, ``history.json`` and, last, ``result.json`` to ``directory``.
+    (where the losses need one), ``adapters.safetensors``, ``origin.safetensors``, ``discovery.json``, ``history.json`` and, last,
+    ``result.json`` to ``directory``.
 
     GAN Compression, section 3.1: the teacher's discriminator goes on learning (equation 2), intermediate features are matched through
     learned 1x1 maps (equation 3), all with the weights of ``experiment.losses`` (equation 4); the candidates of a step are drawn from

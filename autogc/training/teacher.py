@@ -38,7 +38,8 @@ from autogc.training.worker import Worker
 
 def train_teacher(experiment: Experiment, directory: str | Path, *, address: str | None = None, progress: Progress | None = None) -> None:
     """Train the experiment's generator and discriminator on its data, and write ``directory/generator.safetensors``,
-    ``discriminator.safetensors`` where the losses need one (and for an unpaired set those of the way back), ``history.json`` and, last, ``result.json``.
+    ``discriminator.safetensors`` where the losses need one (and for an unpaired set those of the way back), ``history.json`` and,
+    last, ``result.json``.
 
     What they are trained for is the task's (``autogc.training.tasks``), with the weights of ``experiment.losses``; nothing is distilled.
     A directory with a result of these settings is left as it is, one with checkpoints is continued.
@@ -127,7 +128,7 @@ def teacher_trainer(
 
 
 def engines(generator: GeneratorSide, critics: CriticSide | None, config: Optimization, *, worker: Worker) -> tuple[Engine, Engine | None]:
-    """Return the two engines of a stage, the discriminator's with its own rate where the configuration has one; None where there is none."""
+    """Return the two engines of a stage, the discriminator's with its own rate where there is one; None without a discriminator."""
     rate = config.discriminator_learning_rate
     of_critics = None if critics is None else Engine(critics, config, device=worker.device, learning_rate=rate)
     return Engine(generator, config, device=worker.device), of_critics

@@ -1,5 +1,7 @@
 """The generator of animevideov3 (Real-ESRGAN: Wang et al., ICCV workshops 2021): plain convolutions, then one rearrangement of pixels."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -17,7 +19,7 @@ class CompactUpscaler(nn.Module):
         super().__init__()
         channels = [3, *[width] * (convs + 1)]
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:]):
+        for before, after in pairwise(channels):
             layers += [nn.Conv2d(before, after, 3, padding=1), nn.PReLU(after)]
         layers.append(nn.Conv2d(width, 3 * scale**2, 3, padding=1))
         self.body = nn.Sequential(*layers)
