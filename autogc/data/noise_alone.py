@@ -13,7 +13,7 @@ from autogc.data.registry import DATASETS
 from autogc.data.samples import Samples
 from autogc.data.splits import SPLITS
 from autogc.files import sha256_json
-from autogc.progress import Progress
+from autogc.progress import Progress, Silent
 
 
 @DATASETS.register("noise")
@@ -92,4 +92,7 @@ class NoiseImages:
         return None
 
     def check(self, progress: Progress | None = None) -> None:
-        del progress  # It is drawn, and can't be wrong.
+        # It is drawn, and can't be wrong.
+        progress = progress or Silent()
+        progress.start(f"drawing {self._split} noise", total=self._count)
+        progress.update(self._count)

@@ -1,6 +1,7 @@
 """The teacher's outputs as targets, the losses that need no discriminator, and what students are compared with."""
 
 import importlib.util
+import sys
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -232,7 +233,8 @@ def test_without_an_adversarial_weight_no_stage_of_any_task_has_a_discriminator(
     experiment = make_experiment(losses={"adversarial_weight": 0.0, "reconstruction_weight": 10.0}, discriminator={"name": "patchgan"})
     for module in ("teacher", "stage"):
         monkeypatch.setattr(f"autogc.training.{module}.build_discriminator", refuse)
-    monkeypatch.setattr("autogc.pipeline.check.build_discriminator", refuse)
+    monkeypatch.setattr(sys.modules["autogc.pipeline.check"], "build_discriminator", refuse)
+    check(experiment)
     train_teacher(experiment, tmp_path / "teacher")
     train_supernet(experiment, tmp_path / "teacher", tmp_path / "supernet")
     assert (tmp_path / "supernet" / "result.json").is_file() and not list(tmp_path.rglob("discriminator*"))
