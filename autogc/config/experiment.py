@@ -143,8 +143,9 @@ class StudentsConfig(Section):
     @model_validator(mode="after")
     def _weighed(self) -> StudentsConfig:
         used = {"truth": {"truth_weight"}, "teacher": {"teacher_weight"}, "both": {"truth_weight", "teacher_weight"}, None: set[str]()}
-        for name in sorted(self.model_fields_set & ({"truth_weight", "teacher_weight"} - used[self.target])):
-            raise ValueError(f"{name} has no effect with target {self.target}: say target: both")
+        for name in ("truth_weight", "teacher_weight"):
+            if name not in used[self.target] and getattr(self, name) != 1:
+                raise ValueError(f"{name} has no effect with target {self.target}: say target: both")
         return self
 
 

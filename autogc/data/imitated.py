@@ -108,10 +108,14 @@ def imitated(
 
     ``outputs`` gives those of a split of ``given``, uint8, when they are needed; ``teacher`` says in words whose they are.
     """
-    splits = [_split(split, growth, outputs, mirror=given.kind == "inputs" and split.mirror) for split in given.splits]
+    # Elsewhere flips are for what is true of them; a flipped input has another output.
+    mirrored = given.kind == "inputs"
+    train, validation, test = (_split(split, growth, outputs, mirror=mirrored and split.mirror) for split in given.splits)
     height, width = growth.fixed or (growth.scale * given.input_shape[1], growth.scale * given.input_shape[2])
     return ImitatedDataset(
-        *splits,
+        train,
+        validation,
+        test,
         input_shape=given.input_shape,
         target_shape=(growth.channels, height, width),
         class_names=given.class_names if given.kind == "paired" else (),

@@ -13,7 +13,7 @@ from autogc.data.registry import DATASETS
 from autogc.data.samples import Samples
 from autogc.data.splits import SPLITS
 from autogc.files import sha256_json
-from autogc.progress import Progress
+from autogc.progress import Progress, Silent
 
 
 @DATASETS.register("noise")
@@ -41,9 +41,12 @@ def noise(
     problems.stop()
     kind = NoiseInput(channels, seed)
     shape = (1 if grey else 3, height, width)
-    splits = [_split(name, count, kind, shape) for name, count in zip(SPLITS, (train, validation, test), strict=True)]
+    counts = zip(SPLITS, (train, validation, test), strict=True)
+    made = [_split(name, count, kind, shape) for name, count in counts]
     return Dataset(
-        *splits,
+        train=made[0],
+        validation=made[1],
+        test=made[2],
         input_shape=(channels, 1, 1),
         target_shape=shape,
         class_names=(),
@@ -89,4 +92,7 @@ class NoiseImages:
         return None
 
     def check(self, progress: Progress | None = None) -> None:
-        del progress  # It is drawn, and can't be wrong.
+        # It is drawn, and can't be wrong.
+        progress = progress or Silent()
+        progress.start(f"drawing {self._split} noise", total=self._count)
+        progress.update(self._count)

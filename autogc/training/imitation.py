@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
@@ -101,8 +104,9 @@ def _imitated(described: str, name: str, key: _Key, teacher: Path | None) -> Imi
 
     def outputs(split: Split, progress: Progress) -> Pictures:
         if teacher is not None and (teacher / OUTPUTS).is_dir():
-            stored = _stored(teacher / OUTPUTS, fingerprint)
-            return getattr(stored, split.name).load(progress).targets
+            stored: Split = getattr(_stored(teacher / OUTPUTS, fingerprint), split.name)
+            with _undamaged(teacher / OUTPUTS):
+                return stored.load(progress).targets
         return kept(maker.list_of(split, growth), progress, what=f"making the teacher's outputs: {split.name}")
 
     return imitated(given, growth, outputs=outputs, teacher=_named(experiment), fingerprint=fingerprint)
@@ -121,21 +125,29 @@ def _weights_hash(experiment: Experiment, teacher: Path | None) -> str:
     if result is not None and result.is_file():
         return str(json.loads(result.read_text())["sources"]["checkpoint"])
     if not Path(checkpoint).is_file():
-        raise CheckpointError(
-            f"there is no checkpoint {checkpoint}: task imitation needs the generator's trained weights (teacher.checkpoint)"
-        )
+        raise CheckpointError(f"there is no checkpoint {checkpoint}: imitation needs the generator's trained weights (teacher.checkpoint)")
     return sha256_file(checkpoint)
 
 
 def _stored(directory: Path, fingerprint: str) -> Dataset:
-    again = f"remove {directory} and {directory.parent / 'result.json'}, and the same command makes them again"
-    try:
+    with _undamaged(directory):
         found = parquet(root=str(directory.resolve()), seed=0)
-    except DataError as error:
-        raise DataError(f"the teacher's outputs are damaged: {error}; {again}") from error
     if found.fingerprint != fingerprint:
-        raise DataError(f"{directory} holds the outputs of another teacher, or for other inputs: {again}")
+        raise DataError(f"{directory} holds the outputs of another teacher, or for other inputs: {_again(directory)}")
     return found
+
+
+@contextmanager
+def _undamaged(directory: Path) -> Iterator[None]:
+    """Say what helps, where what is read from ``directory`` can't be used."""
+    try:
+        yield
+    except (DataError, pa.ArrowException, OSError) as error:
+        raise DataError(f"the teacher's outputs are damaged: {error}; {_again(directory)}") from error
+
+
+def _again(directory: Path) -> str:
+    return f"remove {directory} and {directory.parent / 'result.json'}, and the same command makes them again"
 
 
 def _build(experiment: Experiment, given: Dataset) -> nn.Module:
@@ -195,8 +207,8 @@ def _growth(experiment: Experiment, given: Dataset) -> Growth:
     scale = height // shape[1]
     if scale < 1 or (height, width) != (scale * shape[1], scale * shape[2]):
         raise ConfigError(
-            f"generator {label!r} makes images of {height} x {width} of {sizes}: imitation needs outputs that are a whole number of times as "
-            "large as the inputs; pad or crop in the generator"
+            f"generator {label!r} makes images of {height} x {width} of {sizes}: imitation needs outputs a whole number of times as "
+            "large as the inputs: pad or crop in the generator"
         )
     return Growth(channels, scale)
 

@@ -191,7 +191,19 @@ def packed_folders_judged_larger(path):
     return build("parquet", path / "packed")
 
 
+def inputs_alone(path):
+    for split, count in COUNTS.items():
+        photos(path / split, count)
+    return build("inputs", path)
+
+
+def noise_alone(path):
+    return DATASETS.build("noise", {"channels": 5, "height": HEIGHT, "width": WIDTH, **COUNTS}, seed=0)
+
+
 EXAMPLES = {
+    "inputs": [inputs_alone],
+    "noise": [noise_alone],
     "streets": [streets],
     "paired_folders": [labelled_folders, labels_judged_larger, picture_folders, instance_folders, instance_folders_cropped],
     "unpaired_folders": [unpaired, unpaired_cropped],

@@ -9,6 +9,7 @@ from dataset_examples import COUNTS, EXAMPLES
 
 from autogc.data import DATASETS, Dataset, training_batches
 from autogc.data import filelist as filelist_module
+from autogc.data.inputs import NoiseInput
 from autogc.data.packed.write import pack
 
 FIELDS = ("input", "target", "labels", "domains", "wanted", "judged")
@@ -40,7 +41,7 @@ def test_batches_have_the_promised_shapes_types_and_ranges(made):
     for split in data.splits:
         batch = split.batch(slice(0, 2))
         height, width = split.crop or (data.height, data.width)
-        if data.kind == "unconditional":
+        if isinstance(data.train.input, NoiseInput):
             assert batch.input.shape == (2, *data.input_shape)
         else:
             assert batch.input.shape == (2, data.input_channels, height // split.scale, width // split.scale)
@@ -59,7 +60,7 @@ def test_batches_have_the_promised_shapes_types_and_ranges(made):
             assert set(batch.judged.unique().tolist()) <= {*range(len(data.class_names)), data.ignore_index}
             assert batch.truth is batch.judged
         assert batch.names == list(split.names[:2]) and len(set(split.names)) == len(split)
-    assert data.height == data.input_shape[1] * data.train.scale or data.kind == "unconditional"
+    assert data.height == data.input_shape[1] * data.train.scale or isinstance(data.train.input, NoiseInput)
 
 
 def test_domains_are_those_of_the_pictures_and_are_asked_for_behind_them(made):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from autogc.config.experiment import Experiment
 from autogc.data.cityscapes import ENDINGS, TREES
@@ -15,6 +16,7 @@ from autogc.data.mnist import FILES, MAGIC, SIDE
 from autogc.metrics.judge_networks.drn import DRN
 from autogc.metrics.judge_networks.espnet import CAMVID_CLASSES, ESPNet
 from autogc.metrics.judge_networks.lenet import LeNet5
+from autogc.models import build_generator_component
 
 SPLITS = ("train", "validation", "test")
 # Of every folder; and how many of them are held out where a file holds out, the fewest that have an FID.
@@ -31,6 +33,11 @@ def lay_out(experiment: Experiment, directory: Path) -> list[str]:
         root.mkdir()
         LAYOUTS[experiment.data.name](root, args)
         overrides.append(f"data.args.root={root}")
+    if experiment.task == "imitation":
+        path = directory / "generator.safetensors"
+        generator = build_generator_component(experiment.generator, in_channels=3, out_channels=3)
+        save_file(generator.state_dict(), path)
+        overrides.append(f"teacher.checkpoint={path}")
     for role in ("feature_network", "segmenter"):
         named = getattr(experiment.scores, role)
         if named is not None and named.name in NETWORKS:
@@ -119,6 +126,11 @@ def _attributes(root: Path, args: Mapping[str, Any]) -> None:
         (root / args["partition"]).write_text("\n".join(f"{index:06d}.jpg {index * 3 // COUNT}" for index in range(COUNT)))
 
 
+def _inputs(root: Path, args: Mapping[str, Any]) -> None:
+    for split in SPLITS:
+        _pictures(root / args.get(split, split))
+
+
 LAYOUTS: dict[str, Callable[[Path, Mapping[str, Any]], None]] = {
     "side_by_side": _side_by_side,
     "paired_folders": _paired_folders,
@@ -126,5 +138,6 @@ LAYOUTS: dict[str, Callable[[Path, Mapping[str, Any]], None]] = {
     "cityscapes": _cityscapes,
     "mnist": _mnist,
     "super_resolution": _super_resolution,
+    "inputs": _inputs,
     "attributes": _attributes,
 }

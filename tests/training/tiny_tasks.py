@@ -111,6 +111,7 @@ def imitated_enlargement(root: Path) -> dict[str, Any]:
         photos(root / split / "more", 2, side=25)
         for path in (root / split / "more").iterdir():
             path.rename(root / split / f"larger_{path.name}")
+        (root / split / "more").rmdir()
     generator = {"name": "srresnet", "args": {"base_channels": 8, "blocks": 1, "scale": 2}}
     return trained(root, generator, in_channels=3, out_channels=3) | {
         "data": {"name": "inputs", "args": {"root": str(root), "crop": 16, "largest": 24}}
