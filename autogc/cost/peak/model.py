@@ -23,9 +23,10 @@ class PeakModel:
     are none, and neither is what a kernel allocates for itself and gives back (that depends on the processor and its library).
 
     The full generator (without the units ``skipped``) is recorded, once with every layer plain and, when it is first asked for, once with
-    every layer's other operator and quantised inputs; then with channels taken away. Each tensor's size is a product of lengths that are linear
-    in the kept channels, so what is held at any moment is a polynomial in them, and the peak their maximum. This is compared with recordings of random subnets;
-    where it fails (``problem`` says why), every subnet that is asked for is recorded: as exact, but tens of milliseconds each.
+    every layer's other operator and quantised inputs; then with channels taken away. Each tensor's size is a product of lengths that are
+    linear in the kept channels, so what is held at any moment is a polynomial in them, and the peak their maximum. This is compared with
+    recordings of random subnets; where it fails (``problem`` says why), every subnet that is asked for is recorded: as exact, but tens of
+    milliseconds each.
     """
 
     def __init__(self, supernet: Supernet, *, macs: int, skipped: Collection[str] = ()) -> None:
