@@ -71,7 +71,10 @@ class CostModel:
         separable = [layer for layer, operator in candidate.choices.get("operator", {}).items() if operator == "separable"]
         quantized = [layer for layer, bits in candidate.choices.get("activation_bits", {}).items() if bits != FULL_BITS]
         skipped = frozenset(unit.name for unit in self._supernet.skipped(candidate))
-        found["peak_activation_bytes"] = self._peak_without(skipped).of(kept, separable=separable, quantized=quantized)
+        peak = self._peak_without(skipped)
+        # A formula for each set of left-out units pays for many candidates at once (``costs_of``), and not for one.
+        count = peak.recorded if skipped else peak.of
+        found["peak_activation_bytes"] = count(kept, separable=separable, quantized=quantized)
         return {name: found[name] for name in names}
 
     @property

@@ -47,7 +47,7 @@ def find_units(module: nn.Module, example: Tensor) -> FoundUnits:
     argument. Which of nested ones it is:
 
     * a module that computes its output itself, as a residual block does, is a unit whole, and nothing inside it is;
-    * a module whose output is a part's (``nn.Sequential``) gives way to the units in it, if there are any that do not cover it;
+    * a module whose output is a part's (``nn.Sequential``) gives way to the units in it, unless it is one layer and what is around it;
     * a single layer is a unit together with what has no weights of this kind and alone follows it, one after the other (norms,
       activations), and with the padding before it, where that makes its shape the same;
     * what holds more than half of the generator's layers is none.
@@ -171,8 +171,9 @@ class _Search:
             return inside
         if call.own or not inside:
             return [whole]
-        covers = len(inside) == 1 and (inside[0][0].source, inside[0][1].made) == (call.source, call.made)
-        return [whole] if covers else inside
+        # Around one layer and what follows it: the whole. Around one block, which has a name of its own among its like: the block.
+        around = len(inside) == 1 and inside[0][2].name in self._layers
+        return [whole] if around and (inside[0][0].source, inside[0][1].made) == (call.source, call.made) else inside
 
     def _called(self, name: str) -> _Call | None:
         """Return a module's call where it is one and maps a tensor to one of its shape; else None, and say why."""

@@ -29,6 +29,8 @@ class Row:
     fixed: dict[str, int]
     # Random candidates, beside the largest and the smallest.
     samples: int = 2
+    # How many parts can be left out.
+    units: int = 0
 
     @property
     def decompose(self) -> tuple[str, ...]:
@@ -48,39 +50,49 @@ def registered(
     sites: int,
     fixed: dict[str, int] | None = None,
     samples: int = 2,
+    units: int = 0,
 ) -> Row:
     generator = GeneratorConfig(name=name, args={**args, "in_channels": shape[0], "out_channels": 3})
-    return Row(generator, shape, groups, sites, fixed or {}, samples)
+    return Row(generator, shape, groups, sites, fixed or {}, samples, units)
 
 
-def written(file: str, kind: str, shape: tuple[int, int, int], *, groups: int, sites: int, fixed: dict[str, int] | None = None) -> Row:
-    return Row(GeneratorConfig(module=f"{WRITTEN / file}:{kind}"), shape, groups, sites, fixed or {})
+def written(
+    file: str, kind: str, shape: tuple[int, int, int], *, groups: int, sites: int, fixed: dict[str, int] | None = None, units: int = 0
+) -> Row:
+    return Row(GeneratorConfig(module=f"{WRITTEN / file}:{kind}"), shape, groups, sites, fixed or {}, units=units)
 
 
 # A registered generator without a row fails the suite.
 REGISTERED: dict[str, Row] = {
     "dcgan": registered("dcgan", {"base_channels": 16, "size": 16}, (12, 1, 1), groups=2, sites=0),
-    "mobile_resnet": registered("mobile_resnet", {"base_channels": 16, "blocks": 2}, (3, 16, 16), groups=7, sites=4),
+    "mobile_resnet": registered("mobile_resnet", {"base_channels": 16, "blocks": 2}, (3, 16, 16), groups=7, sites=4, units=2),
     "mobile_spade": registered(
-        "mobile_spade", {"base_channels": 4}, (5, 64, 64), groups=30, sites=34, fixed={"parametrization": 18}, samples=1
+        "mobile_spade", {"base_channels": 4}, (5, 64, 64), groups=30, sites=34, units=19, fixed={"parametrization": 18}, samples=1
     ),
-    "resnet": registered("resnet", {"base_channels": 16, "blocks": 2}, (3, 16, 16), groups=7, sites=8),
+    "resnet": registered("resnet", {"base_channels": 16, "blocks": 2}, (3, 16, 16), groups=7, sites=8, units=2),
     "resnet_batch": registered(
-        "resnet", {"base_channels": 16, "blocks": 1, "norm": "batch", "dropout": 0.5}, (5, 16, 16), groups=6, sites=6
+        "resnet", {"base_channels": 16, "blocks": 1, "norm": "batch", "dropout": 0.5}, (5, 16, 16), groups=6, sites=6, units=1
     ),
     "spade": registered(
-        "spade", {"base_channels": 4, "hidden_channels": 16}, (5, 32, 32), groups=30, sites=70, fixed={"parametrization": 18}, samples=1
+        "spade",
+        {"base_channels": 4, "hidden_channels": 16},
+        (5, 32, 32),
+        groups=30,
+        sites=70,
+        units=19,
+        fixed={"parametrization": 18},
+        samples=1,
     ),
-    "srresnet": registered("srresnet", {"base_channels": 16, "blocks": 2}, (3, 8, 8), groups=5, sites=9),
-    "stargan": registered("stargan", {"base_channels": 16, "blocks": 2}, (6, 16, 16), groups=7, sites=8),
+    "srresnet": registered("srresnet", {"base_channels": 16, "blocks": 2}, (3, 8, 8), groups=5, sites=9, units=3),
+    "stargan": registered("stargan", {"base_channels": 16, "blocks": 2}, (6, 16, 16), groups=7, sites=8, units=2),
     "unet": registered("unet", {"base_channels": 8, "downs": 5}, (3, 32, 32), groups=9, sites=5),
 }
 USERS: dict[str, Row] = {
     "attention": written("attention.py", "AttentionGenerator", (12, 1, 1), groups=4, sites=1, fixed={"parametrization": 7}),
-    "convnext": written("convnext.py", "ConvNeXtGenerator", (3, 16, 16), groups=4, sites=2),
-    "dense_block": written("dense_block.py", "DenseNet", (3, 16, 16), groups=7, sites=9),
-    "pixel_shuffle": written("pixel_shuffle.py", "ShuffleSR", (3, 8, 8), groups=6, sites=7, fixed={"parametrization": 4}),
+    "convnext": written("convnext.py", "ConvNeXtGenerator", (3, 16, 16), groups=4, sites=2, units=2),
+    "dense_block": written("dense_block.py", "DenseNet", (3, 16, 16), groups=7, sites=9, units=3),
+    "pixel_shuffle": written("pixel_shuffle.py", "ShuffleSR", (3, 8, 8), groups=6, sites=7, units=2, fixed={"parametrization": 4}),
     "shared": written("shared.py", "SharedGenerator", (3, 16, 16), groups=4, sites=2, fixed={"operator": 4}),
-    "unet_of_a_user": written("unet.py", "MyUNet", (3, 16, 16), groups=10, sites=10),
+    "unet_of_a_user": written("unet.py", "MyUNet", (3, 16, 16), groups=10, sites=10, units=5),
 }
 ROWS = {**REGISTERED, **USERS}

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from autogc.config.experiment import DimensionConfig, SpaceConfig
 from autogc.cost import CostModel, fvcore_macs, measure_peak, prove, recount
+from autogc.cost.peak import record
+from autogc.errors import ConversionError
 from autogc.export import packed_file_size, values_by_tensor, verify_package, write_package
 from autogc.models import GENERATORS, build_completed
 from autogc.supernet import Candidate, Space, Supernet
@@ -199,3 +201,33 @@ def test_a_package_is_the_subnet(name: str, tmp_path: Path) -> None:
     report = verify_package(tmp_path / "package", one.row.inputs(2), supernet=one.supernet, source=one.row.generator.source)
     assert report["storage_bytes"] == one.costs.costs(candidate)["storage_bytes"]
     assert report["largest_difference"] <= TOLERANCE
+
+
+@each
+def test_every_part_that_can_be_left_out_is_found_and_proven(name: str) -> None:
+    row = ROWS[name]
+    generator = converted(name).generator
+    if not row.units:
+        with pytest.raises(ConversionError, match="matches nothing that can be left out"):
+            Supernet.convert(generator, row.inputs(1), skip=("*",), verify=False)
+        return
+    supernet = Supernet.convert(generator, row.inputs(1), skip=("*",)).eval()
+    assert not supernet.fixed["depth"]
+    assert len(supernet.units) == row.units
+    dimensions = {"depth": (1.0, 0.5, 0), "width": (1.0, 0.5), "weight_bits": (32, 8), "activation_bits": (32, 8)}
+    space = Space.build(
+        SpaceConfig(stages={"all": ("*",)}, dimensions={key: DimensionConfig(choices={"*": values}) for key, values in dimensions.items()}),
+        supernet,
+    )
+    costs, x, rng = CostModel(supernet, space), row.inputs(2), random.Random(1)
+    for genotype in (space.smallest(), {**space.sample(rng), "depth/all": min(1, row.units - 1)}):
+        candidate = space.candidate(genotype)
+        statistics = supernet.calibrate(candidate, converted(name).calibration)
+        module = supernet.extract(candidate, statistics)
+        with torch.no_grad():
+            assert difference(module(x), supernet(x, candidate, statistics)) <= TOLERANCE
+        found = costs.costs(candidate)
+        counted = recount(module, row.inputs(1), values_by_tensor(supernet, candidate, module))
+        assert found["macs"] == fvcore_macs(module, row.inputs(1)) and found["bops"] == counted.total("bops")
+        assert found["params"] == sum(parameter.numel() for parameter in module.parameters())
+        assert found["peak_activation_bytes"] == record(module, row.inputs(1)).peak

@@ -46,6 +46,7 @@ BAD: list[tuple[str, type[AutogcError], str]] = [
     ),
     ("losses.distillation_layers=[down3]", ConversionError, "did you mean 'down"),
     ("supernet.decompose=['block.*']", ConversionError, "'block.*' matches no"),
+    ("supernet.skip=['block.*']", ConversionError, "supernet.skip: 'block.*' matches nothing that can be left out"),
     ("supernet.importance=l7", AutogcError, "l7"),
     ("space.stages.all=['stem.*']", ConfigError, "no stage has"),
     ("space.dimensions.width.choices.down9.conv=[8]", ConfigError, "'down9.conv' matches nothing"),

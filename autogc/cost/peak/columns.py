@@ -17,17 +17,19 @@ Condition = tuple[tuple[int, tuple[bool, ...]], ...]
 
 
 class PeakColumns:
-    """A ``PeakModel`` in terms of a space's decisions."""
+    """A ``PeakModel`` in terms of a space's decisions; without ``formula`` every subnet is recorded."""
 
-    def __init__(self, model: PeakModel, controls: Controls, groups: Mapping[str, ChannelGroup], layers: Sequence[str]) -> None:
+    def __init__(
+        self, model: PeakModel, controls: Controls, groups: Mapping[str, ChannelGroup], layers: Sequence[str], *, formula: bool = True
+    ) -> None:
         self._model = model
         self._controls = controls
         self._groups = groups
         self._layers = layers
         self._full: Allowed = [range(size) for size in controls.sizes]
-        decided = any(controls.of(dimension, layer) for dimension in ("operator", "activation_bits") for layer in layers)
-        steps = model.steps(alternatives=decided)
         self._polynomials: dict[Condition, list[Polynomial]] | None = None
+        decided = any(controls.of(dimension, layer) for dimension in ("operator", "activation_bits") for layer in layers)
+        steps = model.steps(alternatives=decided) if formula else None
         if steps is None:
             return
         found: dict[Condition, list[Polynomial]] = {}
@@ -101,7 +103,7 @@ class PeakColumns:
                     if decided is not None and _is_other(dimension, decided[1][rows[decided[0], place]]):
                         layers.append(layer)
             channels = {name: int(counts[place]) for name, counts in kept.items()}
-            found[place] = self._model.of(channels, separable=others["operator"], quantized=others["activation_bits"])
+            found[place] = self._model.recorded(channels, separable=others["operator"], quantized=others["activation_bits"])
         return found
 
     def least(self, allowed: Allowed) -> tuple[int, list[int]]:

@@ -13,6 +13,8 @@ from autogc.cost.peak.model import PeakModel
 from autogc.cost.tables import Allowed, Controls
 from autogc.supernet.groups import ChannelGroup
 
+# Fewer subnets than this without some units are recorded, which is quicker than finding a formula for that set.
+FEW = 8
 # More sets of left-out units than this are not looked through for the least: it is a lower bound then.
 MOST_SETS = 64
 Skipped = frozenset[str]
@@ -43,6 +45,7 @@ class PeakDepths:
                     before | {unit} if value == "skip" else before for before, value in zip(left_out, decided[1], strict=True)
                 ]
         self._columns: dict[Skipped, PeakColumns] = {}
+        self._one_by_one: dict[Skipped, PeakColumns] = {}
 
     def of(self, rows: np.ndarray) -> np.ndarray:
         """Return the peak, int64 (N,), of value indices ``rows`` (decisions, N)."""
@@ -52,7 +55,9 @@ class PeakDepths:
         combinations, which = np.unique(rows[list(self._skipped)], axis=1, return_inverse=True)
         for index, combination in enumerate(combinations.T):
             here = np.flatnonzero(which.reshape(-1) == index)
-            found[here] = self._of(self._without(combination)).of(np.ascontiguousarray(rows[:, here]))
+            skipped = self._without(combination)
+            formula = not skipped or skipped in self._columns or len(here) >= FEW
+            found[here] = self._of(skipped, formula=formula).of(np.ascontiguousarray(rows[:, here]))
         return found
 
     def least(self, allowed: Allowed) -> tuple[int, list[int]]:
@@ -71,7 +76,8 @@ class PeakDepths:
     def _without(self, values: Sequence[int] | np.ndarray) -> Skipped:
         return frozenset().union(*(sets[int(value)] for sets, value in zip(self._skipped.values(), values, strict=True)))
 
-    def _of(self, skipped: Skipped) -> PeakColumns:
-        if skipped not in self._columns:
-            self._columns[skipped] = PeakColumns(self._model_of(skipped), self._controls, self._groups, self._layers)
-        return self._columns[skipped]
+    def _of(self, skipped: Skipped, *, formula: bool = True) -> PeakColumns:
+        known = self._columns if formula else self._one_by_one
+        if skipped not in known:
+            known[skipped] = PeakColumns(self._model_of(skipped), self._controls, self._groups, self._layers, formula=formula)
+        return known[skipped]

@@ -23,9 +23,10 @@ class PeakModel:
     are none, and neither is what a kernel allocates for itself and gives back (that depends on the processor and its library).
 
     The full generator (without the units ``skipped``) is recorded, once with every layer plain and, when it is first asked for, once with
-    every layer's other operator and quantised inputs; then with channels taken away. Each tensor's size is a product of lengths that are linear
-    in the kept channels, so what is held at any moment is a polynomial in them, and the peak their maximum. This is compared with recordings of random subnets;
-    where it fails (``problem`` says why), every subnet that is asked for is recorded: as exact, but tens of milliseconds each.
+    every layer's other operator and quantised inputs; then with channels taken away. Each tensor's size is a product of lengths that are
+    linear in the kept channels, so what is held at any moment is a polynomial in them, and the peak their maximum. This is compared with
+    recordings of random subnets; where it fails (``problem`` says why), every subnet that is asked for is recorded: as exact, but tens of
+    milliseconds each.
     """
 
     def __init__(self, supernet: Supernet, *, macs: int, skipped: Collection[str] = ()) -> None:
@@ -38,15 +39,20 @@ class PeakModel:
         separable, quantized = self._subnets.separable.intersection(separable), self._subnets.quantizable.intersection(quantized)
         steps = self.steps(alternatives=bool(separable or quantized))
         if steps is None:
-            key = (*sorted(kept.items()), separable, quantized)
-            if key not in self._recorded:
-                self._recorded[key] = self._subnets.record(kept, separable=separable, quantized=quantized).peak
-            return self._recorded[key]
+            return self.recorded(kept, separable=separable, quantized=quantized)
         return max(
             value_of(step.nbytes, kept)
             for step in steps
             if step.separable in (None, step.layer in separable) and step.quantized in (None, step.layer in quantized)
         )
+
+    def recorded(self, kept: Mapping[str, int], *, separable: Collection[str], quantized: Collection[str]) -> int:
+        """Return the same from a recording of this very subnet: quicker for one or two of them than finding the formula."""
+        separable, quantized = self._subnets.separable.intersection(separable), self._subnets.quantizable.intersection(quantized)
+        key = (*sorted(kept.items()), separable, quantized)
+        if key not in self._recorded:
+            self._recorded[key] = self._subnets.record(kept, separable=separable, quantized=quantized).peak
+        return self._recorded[key]
 
     def steps(self, *, alternatives: bool) -> list[Step] | None:
         """Return the moments at which the peak can be, with layers' ``alternatives`` or all plain; None where there is no formula."""
