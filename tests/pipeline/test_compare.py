@@ -129,6 +129,8 @@ def test_more_seeds_add_to_what_is_there_and_runs_are_pooled(compared: tuple[Pat
     assert "of 2 seeds" in (first / "compare" / "report.md").read_text()
     pooled = Comparison.of(first / "compare" / "pooled")
     assert [one.run for one in pooled.outcomes] == [str(first), str(other)]
+    assert "Every training" in (first / "compare" / "report.md").read_text()
+    assert "Every training" not in (compared[0] / "compare" / "report.md").read_text()
     assert "of 4 trainings" in result.output and "of 2 runs" in result.output
     assert (first / "compare" / "pooled" / "scores.png").is_file()
 

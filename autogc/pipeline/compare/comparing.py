@@ -19,7 +19,7 @@ from autogc.pipeline.compare.verdict import verdict
 from autogc.pipeline.compare.write import draw_pictures, write_comparison
 from autogc.pipeline.job import find_stage
 from autogc.pipeline.run import EXPERIMENT
-from autogc.pipeline.score import measured, measured_package, notes
+from autogc.pipeline.score import identity_of, measured, measured_package, notes
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
 from autogc.tracking.album import GRID_PNG
@@ -97,7 +97,8 @@ def _outcome(run: Run, directory: Path, asked: Asked) -> Outcome:
     steps = experiment.supernet.steps + experiment.finetune.steps
     others: dict[str, dict[int, SubnetRow]] = {}
     for kind in OTHERS:
-        where, latency = _where(directory, kind, uniform, hash_)
+        where = _where(directory, kind, uniform, hash_)
+        latency = f"uniform-{uniform.slug}" if kind == "uniform" else identity_of(finetuned)
         if kind in asked.parts:
             package = write_uniform(run, uniform, where / "package") if kind == "uniform" else run.exported
             for seed in range(experiment.seed, experiment.seed + asked.seeds):
@@ -127,9 +128,9 @@ def _outcome(run: Run, directory: Path, asked: Asked) -> Outcome:
     )
 
 
-def _where(directory: Path, kind: str, uniform: Uniform, chosen: str) -> tuple[Path, str]:
-    """Return where the trainings of one of ``OTHERS`` are, and what its architecture's latency goes by."""
-    return (directory / kind / uniform.slug, f"{kind}-{uniform.slug}") if kind == "uniform" else (directory / kind / chosen, chosen)
+def _where(directory: Path, kind: str, uniform: Uniform, chosen: str) -> Path:
+    """Return where the trainings of one of ``OTHERS`` are."""
+    return directory / kind / (uniform.slug if kind == "uniform" else chosen)
 
 
 def _name(kind: str, uniform: Uniform) -> str:
@@ -169,7 +170,7 @@ def _pictured(run: Run, directory: Path, outcome: Outcome) -> dict[str, Path]:
     uniform = uniform_of(run, outcome.uniform["wanted"], directory / "uniform" / f"for-{outcome.chosen}.json")
     found = {}
     for kind, rows in outcome.others.items():
-        where, _ = _where(directory, kind, uniform, outcome.chosen)
+        where = _where(directory, kind, uniform, outcome.chosen)
         found[kind] = place(where, steps=outcome.steps, seed=min(rows))
     return found
 
