@@ -60,10 +60,11 @@ def compare(runs: Sequence[Run], asked: Asked | None = None) -> Comparison:
     outcomes = []
     for run in runs:
         directory = run.directory / COMPARE
+        run.progress.note(f"compare: {run.directory}: {_outlook(run, asked)}, less what is there already")
         outcome = _outcome(run, directory, asked)
         _write(run, directory, outcome)  # before the ranking, which may take long
         if RANKING in asked.parts:
-            steps = asked.ranking_steps or run.experiment.supernet.steps
+            steps = _ranking_steps(run, asked)
             ranking = rank(run, directory / RANKING, count=asked.candidates, steps=steps, way=asked.ranking_way)
             outcome = replace(outcome, ranking=ranking)
             _write(run, directory, outcome)
@@ -74,6 +75,24 @@ def compare(runs: Sequence[Run], asked: Asked | None = None) -> Comparison:
     pooled = Comparison(runs[0].directory / COMPARE / "pooled", tuple(outcomes))
     write_comparison(pooled, verdict(outcomes), tracker=runs[0].tracker)
     return pooled
+
+
+def _outlook(run: Run, asked: Asked) -> str:
+    """Return what there is to train in all: ``3 trainings of 1200 steps and, for the ranking, 12 of 800``."""
+    others = asked.seeds * sum(kind in asked.parts for kind in OTHERS)
+    said = [f"{others} trainings of {_whole(run)} steps"] if others else []
+    if RANKING in asked.parts:
+        said.append(f"for the ranking {asked.candidates} of {_ranking_steps(run, asked)} steps")
+    return " and ".join(said)
+
+
+def _whole(run: Run) -> int:
+    """The steps of each of the others: those that the chosen subnet's weights were trained with."""
+    return run.experiment.supernet.steps + run.experiment.finetune.steps
+
+
+def _ranking_steps(run: Run, asked: Asked) -> int:
+    return asked.ranking_steps or run.experiment.supernet.steps
 
 
 def _write(run: Run, directory: Path, outcome: Outcome) -> None:
@@ -94,7 +113,7 @@ def _outcome(run: Run, directory: Path, asked: Asked) -> Outcome:
     run.progress.update(3)
     hash_ = run.exported.name
     uniform = uniform_of(run, exported.costs["macs"], directory / "uniform" / f"for-{hash_}.json")
-    steps = experiment.supernet.steps + experiment.finetune.steps
+    steps = _whole(run)
     others: dict[str, dict[int, SubnetRow]] = {}
     for kind in OTHERS:
         where = _where(directory, kind, uniform, hash_)

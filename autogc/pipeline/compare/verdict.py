@@ -107,8 +107,8 @@ def ranked(ranking: Ranking) -> list[str]:
         gaps = ranking.behind(score, higher_is_better=QUANTITIES[score].higher_is_better)
         if gaps and ranking.way == "alone":
             said.append(
-                f"Subnets of the cheapest tenth ({len(gaps)} of these candidates) are in the supernet {_gap(score, fmean(gaps))} in {title} "
-                f"on average than the same architecture {trained}; the one that loses most is {_gap(score, max(gaps))}."
+                f"Subnets of the cheapest tenth ({len(gaps)} of these candidates) are in the supernet {_gap(score, fmean(gaps))} in "
+                f"{title} on average than the same architecture {trained}; the one that loses most is {_gap(score, max(gaps))}."
             )
     return said
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autogc.export import load_package
 from autogc.files import write_json
+from autogc.pipeline.baseline import measured_baseline
 from autogc.pipeline.compare.comparison import COMPARISON, OTHERS, Comparison, Outcome
 from autogc.pipeline.compare.verdict import decided
 from autogc.pipeline.pictures import draw_grid
@@ -63,7 +64,7 @@ def draw_pictures(run: Run, path: Path, outcome: Outcome, *, packages: Mapping[s
     for kind, package in packages.items():
         row = outcome.others[kind][min(outcome.others[kind])]
         members.append((replace(row, name=COLUMNS[kind]), made_by(package)))
-    draw_grid(run, path, teacher=outcome.teacher, members=members, split="test")
+    draw_grid(run, path, teacher=outcome.teacher, members=members, split="test", baseline=measured_baseline(run))
 
 
 def table_rows(outcomes: Sequence[Outcome]) -> list[SubnetRow]:
