@@ -154,6 +154,7 @@ def test_what_can_not_be_compared_is_refused(tiny: Path, tmp_path: Path) -> None
         assert result.exit_code == 2 and said in result.output
 
 
+@pytest.mark.slow
 def test_a_class_of_the_users_own_is_compared(tmp_path: Path) -> None:
     for name in ("loom.py", "loom.yaml"):
         shutil.copy(Path(__file__).parent / "unseen" / name, tmp_path)
