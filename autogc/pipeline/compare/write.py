@@ -99,7 +99,7 @@ def averaged(rows: Sequence[SubnetRow]) -> SubnetRow:
         rows[0].name,
         scores={score: fmean(row.scores[score] for row in rows) for score in scores},
         intervals=ranges,
-        **{name: fmean(values) for name, values in costs.items() if None not in values},
+        **{name: fmean(values) for name, values in costs.items() if None not in values},  # type: ignore[arg-type]
     )
 
 
@@ -144,8 +144,8 @@ def panels(outcomes: Sequence[Outcome]) -> list[list[Panel]]:
     rankings = [one.ranking for one in outcomes if one.ranking is not None and one.ranking.members]
     for score in scores:
         if rankings and all(score in ranking.scores for ranking in rankings):
-            found = [ranking.tau(score) for ranking in rankings]
-            said = ", ".join("undefined" if tau is None else f"{tau:.2f}" for tau in found)
+            taus = [ranking.tau(score) for ranking in rankings]
+            said = ", ".join("undefined" if tau is None else f"{tau:.2f}" for tau in taus)
             candidates = [one for ranking in rankings for one in ranking.members]
             macs = tuple(one.macs for one in candidates)
             way = "distilled alone" if rankings[0].way == "alone" else "fine-tuned"
