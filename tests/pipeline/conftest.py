@@ -5,33 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-TINY = """
-name: tiny
-data: {name: streets, args: {train: 8, validation: 4, test: 4, height: 32, width: 32}}
-generator: {name: resnet, args: {base_channels: 16, blocks: 1}}
-discriminator: {name: patchgan, args: {base_channels: 8, layers: 1}}
-losses: {reconstruction_weight: 10, distillation_layers: [down2, up1]}
-teacher: {steps: 4, batch_size: 2, checkpoint_every: 2, log_every: 1}
-supernet: {steps: 4, batch_size: 2, checkpoint_every: 2, log_every: 1, decompose: ["blocks.*"], accept_trivial: true}
-finetune: {steps: 4, batch_size: 2, checkpoint_every: 2, log_every: 1}
-scores:
-  feature_network: {name: dataset_segmenter, args: {steps: 4}}
-  segmenter: {name: dataset_segmenter, args: {steps: 4}}
-  latency: {warmup: 1, runs: 3, patience_s: 0}
-space:
-  stages: {all: ["*"]}
-  dimensions:
-    width: {choices: {"*": [1.0, 0.5]}}
-    operator: {choices: {all: [dense, separable]}}
-    weight_bits: {choices: {all: [32, 8]}}
-search:
-  objectives: [fid, macs]
-  constraints: {storage_bytes: 100000}
-  evaluations: 4
-  concurrent: 1
-tracking: {refresh_every: 2}
-"""
+from tiny_run import TINY
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from tiny_run import TINY, finish
 
 import autogc
 from autogc.cli import main
@@ -38,10 +39,12 @@ class KilledInTraining(Silent):
 
 
 @pytest.fixture(scope="module")
-def compared(finished: tuple[Path, Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Path, int], str]:
-    """A copy of a finished run that was compared, killed in the middle and finished; what was there at the kill; what was printed."""
-    directory = tmp_path_factory.mktemp("compared") / "run"
-    shutil.copytree(finished[1], directory)
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Path, int], str]:
+    """A finished run that was compared, killed in the middle and finished; what was there at the kill; what was printed."""
+    base = tmp_path_factory.mktemp("compared")
+    (base / "tiny.yaml").write_text(TINY)
+    directory = base / "run"
+    finish(autogc.load_experiment(base / "tiny.yaml"), directory)
     with pytest.raises(Killed), Run.reopen(directory, progress=KilledInTraining("distilled alone", 5)) as run:
         compare([run], FEW)
     assert not (directory / "compare" / "comparison.json").exists()
@@ -126,11 +129,13 @@ def test_more_seeds_add_to_what_is_there_and_runs_are_pooled(compared: tuple[Pat
     assert "of 2 seeds" in (first / "compare" / "report.md").read_text()
     pooled = Comparison.of(first / "compare" / "pooled")
     assert [one.run for one in pooled.outcomes] == [str(first), str(other)]
+    assert "Every training" in (first / "compare" / "report.md").read_text()
+    assert "Every training" not in (compared[0] / "compare" / "report.md").read_text()
     assert "of 4 trainings" in result.output and "of 2 runs" in result.output
     assert (first / "compare" / "pooled" / "scores.png").is_file()
 
 
-def test_what_can_not_be_compared_is_refused(finished: tuple[Path, Path, str], tiny: Path, tmp_path: Path) -> None:
+def test_what_can_not_be_compared_is_refused(tiny: Path, tmp_path: Path) -> None:
     experiment = autogc.load_experiment(tiny)
     with Run.open(tmp_path / "empty", experiment) as run, pytest.raises(MissingStageError, match="compare needs the result of teacher"):
         compare([run])
@@ -144,6 +149,23 @@ def test_what_can_not_be_compared_is_refused(finished: tuple[Path, Path, str], t
     _check_together(runs[:2])
     with pytest.raises(ConfigError, match=r"c is not comparable with .*a: supernet.steps: 4 -> 5"):
         _check_together(runs)
-    for wrong, said in ((["--only", "uniforn"], "did you mean 'uniform'"), ([str(finished[1])], "given twice")):
-        result = CliRunner().invoke(main, ["compare", str(finished[1]), *wrong])
+    for wrong, said in ((["--only", "uniforn"], "did you mean 'uniform'"), ([str(tmp_path)], "given twice")):
+        result = CliRunner().invoke(main, ["compare", str(tmp_path), *wrong])
         assert result.exit_code == 2 and said in result.output
+
+
+@pytest.mark.slow
+def test_a_class_of_the_users_own_is_compared(tmp_path: Path) -> None:
+    for name in ("loom.py", "loom.yaml"):
+        shutil.copy(Path(__file__).parent / "unseen" / name, tmp_path)
+    overrides = ("search.evaluations=3", "tracking.enabled=false", "scores.latency={warmup: 0, runs: 2, patience_s: 0}")
+    experiment = autogc.load_experiment(tmp_path / "loom.yaml", overrides=overrides)
+    finish(experiment, tmp_path / "run")
+    with Run.reopen(tmp_path / "run") as run:
+        (outcome,) = compare(
+            [run], Asked(parts=("uniform", "alone", "ranking"), candidates=2, ranking_steps=1, ranking_way="finetuned")
+        ).outcomes
+    assert set(outcome.others) == {"uniform", "alone"} and outcome.steps == 5
+    assert outcome.uniform is not None and outcome.uniform["widths"] and "every layer at" in outcome.others["uniform"][0].name
+    assert outcome.others["alone"][0].macs == outcome.after.macs <= outcome.others["uniform"][0].macs
+    assert outcome.ranking is not None and outcome.ranking.way == "finetuned" and len(outcome.ranking.members) == 2

@@ -88,8 +88,8 @@ def test_the_ranking_by_hand() -> None:
         "-0.33 over the 3 of the cheapest quarter." in said
     )
     assert said[-1] == (
-        "In the supernet the 2 subnets of the cheapest tenth are 1.50 worse in FID on average than the same architecture distilled alone "
-        "for 800 steps; the one that loses most is 3.00 worse."
+        "Subnets of the cheapest tenth (2 of these candidates) are in the supernet 1.50 worse in FID on average than the same architecture "
+        "distilled alone for 800 steps; the one that loses most is 3.00 worse."
     )
     assert not any("tenth" in one for one in verdict([outcome(row("a", fid=1.0), ranking=ranking("finetuned"))]))
 
@@ -103,17 +103,20 @@ def test_the_verdict_where_the_subnet_is_better() -> None:
 
 
 def test_the_verdict_where_it_is_not() -> None:
-    before = row("chosen, from the supernet", fid=0.74, miou=0.7)
-    lost = outcome(row("a", fid=0.79, miou=0.6), before=before, uniform=[row("u", fid=0.45, miou=0.6)])
+    before = row("chosen, from the supernet", fid=0.74, miou=0.7, ssim=0.4)
+    uniform = row("u", fid=0.45, miou=0.61, ssim=0.4)
+    lost = outcome(row("a", fid=0.79, miou=0.6, ssim=0.4), before=before, uniform=[uniform])
     assert verdict([lost]) == [
-        "The chosen subnet does NOT beat the uniformly narrower generator on FID (0.79 against 0.45, better in 0 of 1 seed) and "
-        "mIoU (0.600 against 0.600, better in 0 of 1 seed).",
+        "The chosen subnet does NOT beat the uniformly narrower generator: better in 0 of 1 seed on FID (0.79 against 0.45) and "
+        "mIoU (0.600 against 0.610).",
+        "The chosen subnet equals the uniformly narrower generator on SSIM.",
         "Fine-tuning did NOT make it better on FID (0.79 against 0.74 before) and mIoU (0.600 against 0.700 before).",
     ]
-    mixed = outcome(row("a", fid=0.5, miou=0.6), alone=[row("d", fid=0.4, miou=0.5), row("d", fid=0.6, miou=0.5)])
+    mixed = outcome(row("a", fid=0.5, miou=0.6), alone=[row("d", fid=0.4, miou=0.5), row("d", fid=0.7, miou=0.5)])
     assert verdict([mixed])[:2] == [
         "The chosen subnet beats the same architecture distilled alone in 2 of 2 seeds on mIoU.",
-        "The chosen subnet does NOT always beat the same architecture distilled alone on FID (0.50 against 0.50, better in 1 of 2 seeds).",
+        "The chosen subnet does NOT always beat the same architecture distilled alone on FID (0.50 against 0.55 on average, better in "
+        "1 of 2 seeds).",
     ]
 
 
@@ -200,8 +203,9 @@ def test_a_class_of_the_users_own_is_narrowed_evenly(loom: Run, tmp_path: Path) 
     assert half.below[1] < full * 0.5 <= half.macs < full
     share = float(half.label.split()[-2]) / 100
     for group in loom.supernet.discovery.groups:
+        slack = 1e-3 * group.size  # the label is rounded
         kept = half.widths[group.name]
-        assert kept % group.multiple == 0 and share * group.size - 1e-2 <= kept < share * group.size + group.multiple
+        assert kept % group.multiple == 0 and -slack <= kept - share * group.size < group.multiple + slack
     assert "no fewer than the chosen subnet's" in half.note
     assert uniform_of(loom, full * 0.5, tmp_path / "half.json") == half
     least = uniform_of(loom, 1.0, tmp_path / "least.json")

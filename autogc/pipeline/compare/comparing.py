@@ -19,7 +19,7 @@ from autogc.pipeline.compare.verdict import verdict
 from autogc.pipeline.compare.write import draw_pictures, write_comparison
 from autogc.pipeline.job import find_stage
 from autogc.pipeline.run import EXPERIMENT
-from autogc.pipeline.score import measured, measured_package, notes
+from autogc.pipeline.score import identity_of, measured, measured_package, notes
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
 from autogc.tracking.album import GRID_PNG
@@ -60,10 +60,11 @@ def compare(runs: Sequence[Run], asked: Asked | None = None) -> Comparison:
     outcomes = []
     for run in runs:
         directory = run.directory / COMPARE
+        run.progress.note(f"compare: {run.directory}: {_outlook(run, asked)}, less what is there already")
         outcome = _outcome(run, directory, asked)
         _write(run, directory, outcome)  # before the ranking, which may take long
         if RANKING in asked.parts:
-            steps = asked.ranking_steps or run.experiment.supernet.steps
+            steps = _ranking_steps(run, asked)
             ranking = rank(run, directory / RANKING, count=asked.candidates, steps=steps, way=asked.ranking_way)
             outcome = replace(outcome, ranking=ranking)
             _write(run, directory, outcome)
@@ -74,6 +75,24 @@ def compare(runs: Sequence[Run], asked: Asked | None = None) -> Comparison:
     pooled = Comparison(runs[0].directory / COMPARE / "pooled", tuple(outcomes))
     write_comparison(pooled, verdict(outcomes), tracker=runs[0].tracker)
     return pooled
+
+
+def _outlook(run: Run, asked: Asked) -> str:
+    """Return what there is to train in all: ``3 trainings of 1200 steps and, for the ranking, 12 of 800``."""
+    others = asked.seeds * sum(kind in asked.parts for kind in OTHERS)
+    said = [f"{others} trainings of {_whole(run)} steps"] if others else []
+    if RANKING in asked.parts:
+        said.append(f"for the ranking {asked.candidates} of {_ranking_steps(run, asked)} steps")
+    return " and ".join(said)
+
+
+def _whole(run: Run) -> int:
+    """The steps of each of the others: those that the chosen subnet's weights were trained with."""
+    return run.experiment.supernet.steps + run.experiment.finetune.steps
+
+
+def _ranking_steps(run: Run, asked: Asked) -> int:
+    return asked.ranking_steps or run.experiment.supernet.steps
 
 
 def _write(run: Run, directory: Path, outcome: Outcome) -> None:
@@ -94,10 +113,11 @@ def _outcome(run: Run, directory: Path, asked: Asked) -> Outcome:
     run.progress.update(3)
     hash_ = run.exported.name
     uniform = uniform_of(run, exported.costs["macs"], directory / "uniform" / f"for-{hash_}.json")
-    steps = experiment.supernet.steps + experiment.finetune.steps
+    steps = _whole(run)
     others: dict[str, dict[int, SubnetRow]] = {}
     for kind in OTHERS:
-        where, latency = _where(directory, kind, uniform, hash_)
+        where = _where(directory, kind, uniform, hash_)
+        latency = f"uniform-{uniform.slug}" if kind == "uniform" else identity_of(finetuned)
         if kind in asked.parts:
             package = write_uniform(run, uniform, where / "package") if kind == "uniform" else run.exported
             for seed in range(experiment.seed, experiment.seed + asked.seeds):
@@ -127,9 +147,9 @@ def _outcome(run: Run, directory: Path, asked: Asked) -> Outcome:
     )
 
 
-def _where(directory: Path, kind: str, uniform: Uniform, chosen: str) -> tuple[Path, str]:
-    """Return where the trainings of one of ``OTHERS`` are, and what its architecture's latency goes by."""
-    return (directory / kind / uniform.slug, f"{kind}-{uniform.slug}") if kind == "uniform" else (directory / kind / chosen, chosen)
+def _where(directory: Path, kind: str, uniform: Uniform, chosen: str) -> Path:
+    """Return where the trainings of one of ``OTHERS`` are."""
+    return directory / kind / (uniform.slug if kind == "uniform" else chosen)
 
 
 def _name(kind: str, uniform: Uniform) -> str:
@@ -169,7 +189,7 @@ def _pictured(run: Run, directory: Path, outcome: Outcome) -> dict[str, Path]:
     uniform = uniform_of(run, outcome.uniform["wanted"], directory / "uniform" / f"for-{outcome.chosen}.json")
     found = {}
     for kind, rows in outcome.others.items():
-        where, _ = _where(directory, kind, uniform, outcome.chosen)
+        where = _where(directory, kind, uniform, outcome.chosen)
         found[kind] = place(where, steps=outcome.steps, seed=min(rows))
     return found
 

@@ -143,7 +143,6 @@ class Outcome:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
         """Read what ``to_json`` gave."""
-        rows = {name: SubnetRow.from_json(data[name]) for name in ("teacher", "before", "after")}
         others = {
             kind: {int(seed): SubnetRow.from_json(row) for seed, row in sorted(rows.items(), key=lambda one: int(one[0]))}
             for kind, rows in data["others"].items()
@@ -151,7 +150,9 @@ class Outcome:
         names = ("run", "seed", "chosen", "supernet_steps", "finetune_steps", "uniform")
         return cls(
             **{name: data[name] for name in names},
-            **rows,
+            teacher=SubnetRow.from_json(data["teacher"]),
+            before=SubnetRow.from_json(data["before"]),
+            after=SubnetRow.from_json(data["after"]),
             objectives=tuple(data["objectives"]),
             others=others,
             ranking=None if data["ranking"] is None else Ranking.from_json(data["ranking"]),

@@ -65,7 +65,7 @@ def spread_over_cost(evaluations: Sequence[Evaluation], members: set[str], count
     """
     ordered = sorted(evaluations, key=_by_cost)
     places = np.sqrt(np.arange(len(ordered)) / max(1, len(ordered) - 1))
-    left, taken = list(range(len(ordered))), []
+    left, taken = list(range(len(ordered))), list[int]()
     while left and len(taken) < count:
         among = [index for index in left if ordered[index].candidate.hash in members] if len(taken) % 2 == 0 else []
         among = among or left

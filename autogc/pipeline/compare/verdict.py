@@ -9,6 +9,8 @@ from autogc.pipeline.compare.comparison import OTHERS, Outcome, Ranking
 from autogc.tracking.quantities import QUANTITIES, shown
 from autogc.tracking.table import SubnetRow
 
+# After the objectives these are told first.
+FIRST = ("miou", "psnr", "ssim", "lpips")
 # More of it is better up to what real images have, and worse beyond: no score to win by.
 UNDECIDED = ("vol",)
 
@@ -33,9 +35,9 @@ def better(score: str, mine: float, theirs: float) -> bool:
 
 
 def decided(rows: Sequence[SubnetRow], objectives: Sequence[str]) -> list[str]:
-    """Return the scores that all rows have and that can be won by: the objectives first, then in the order of the table."""
+    """Return the scores that all rows have and that can be won by: the objectives first, then ``FIRST``, then the rest."""
     known = [score for score in QUANTITIES if all(score in row.scores for row in rows) and score not in UNDECIDED]
-    return sorted(known, key=lambda score: (score not in objectives, known.index(score)))
+    return [score for score in dict.fromkeys((*objectives, *FIRST, *known)) if score in known]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -55,23 +57,29 @@ def _against(pairs: Sequence[tuple[SubnetRow, SubnetRow]], other: str, *, object
         return []
     scores = decided([row for pair in pairs for row in pair], objectives)
     wins = {score: sum(better(score, mine.scores[score], theirs.scores[score]) for mine, theirs in pairs) for score in scores}
-    total = len(pairs)
-    units = unit if total == 1 else f"{unit}s"
+    equal = [score for score in scores if all(mine.scores[score] == theirs.scores[score] for mine, theirs in pairs)]
+    of = f"of {len(pairs)} {unit}{'' if len(pairs) == 1 else 's'}"
     said = []
-    if won := [QUANTITIES[score].title for score in scores if wins[score] == total]:
-        said.append(f"The chosen subnet beats {other} in {total} of {total} {units} on {listed(won)}.")
-    if lost := [score for score in scores if wins[score] < total]:
-        always = "always " if any(wins[score] for score in lost) else ""
-        each = listed([f"{_means(score, pairs)}, better in {wins[score]} of {total} {units})" for score in lost])
-        said.append(f"The chosen subnet does NOT {always}beat {other} on {each}.")
+    if won := [QUANTITIES[score].title for score in scores if wins[score] == len(pairs)]:
+        said.append(f"The chosen subnet beats {other} in {len(pairs)} {of} on {listed(won)}.")
+    if some := [score for score in scores if 0 < wins[score] < len(pairs)]:
+        each = listed([f"{_means(score, pairs)} on average, better in {wins[score]} {of})" for score in some])
+        said.append(f"The chosen subnet does NOT always beat {other} on {each}.")
+    if lost := [score for score in scores if not wins[score] and score not in equal]:
+        said.append(
+            f"The chosen subnet does NOT beat {other}: better in 0 {of} on {listed([_means(score, pairs) + ')' for score in lost])}."
+        )
+    if equal:
+        said.append(f"The chosen subnet equals {other} on {listed([QUANTITIES[score].title for score in equal])}.")
     return said
 
 
 def _fine_tuning(pairs: Sequence[tuple[SubnetRow, SubnetRow]], *, objectives: Sequence[str]) -> list[str]:
     scores = decided([row for pair in pairs for row in pair], objectives)
-    worse = [score for score in scores if not all(better(score, after.scores[score], before.scores[score]) for after, before in pairs)]
+    changed = [score for score in scores if any(after.scores[score] != before.scores[score] for after, before in pairs)]
+    worse = [score for score in changed if not all(better(score, after.scores[score], before.scores[score]) for after, before in pairs)]
     said = []
-    if improved := [QUANTITIES[score].title for score in scores if score not in worse]:
+    if improved := [QUANTITIES[score].title for score in changed if score not in worse]:
         said.append(f"Fine-tuning made the chosen subnet better than it was in the supernet on {listed(improved)}.")
     if worse:
         said.append(f"Fine-tuning did NOT make it better on {listed([_means(score, pairs) + ' before)' for score in worse])}.")
@@ -99,8 +107,8 @@ def ranked(ranking: Ranking) -> list[str]:
         gaps = ranking.behind(score, higher_is_better=QUANTITIES[score].higher_is_better)
         if gaps and ranking.way == "alone":
             said.append(
-                f"In the supernet the {len(gaps)} subnets of the cheapest tenth are {_gap(score, fmean(gaps))} in {title} on average "
-                f"than the same architecture {trained}; the one that loses most is {_gap(score, max(gaps))}."
+                f"Subnets of the cheapest tenth ({len(gaps)} of these candidates) are in the supernet {_gap(score, fmean(gaps))} in "
+                f"{title} on average than the same architecture {trained}; the one that loses most is {_gap(score, max(gaps))}."
             )
     return said
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autogc.export import load_package
 from autogc.files import write_json
+from autogc.pipeline.baseline import measured_baseline
 from autogc.pipeline.compare.comparison import COMPARISON, OTHERS, Comparison, Outcome
 from autogc.pipeline.compare.verdict import decided
 from autogc.pipeline.pictures import draw_grid
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from autogc.tracking import Tracker
 
 COST_FIELDS = ("macs", "macs_published", "bops", "params", "storage_bytes", "peak_activation_bytes", "latency_ms")
+# What a column of pictures is wide enough for.
+COLUMNS = {"uniform": "uniformly narrower", "scratch": "from scratch", "alone": "distilled alone"}
 PANELS = 2  # columns of the figure, where no more scores than that are searched for
 
 
@@ -32,13 +35,13 @@ def write_comparison(comparison: Comparison, sentences: Sequence[str], *, tracke
     """Write report.md, index.html, scores.png and, last, comparison.json; hand them to MLflow, with the grid where there is one."""
     outcomes, directory = comparison.outcomes, comparison.directory
     comparison_png(panels(outcomes), directory / SCORES_PNG)
-    rows, every = table_rows(outcomes), training_rows(outcomes)
+    rows = table_rows(outcomes)
     write_page(
         directory,
         title=f"{' and '.join(one.run for one in outcomes)}: the chosen subnet, compared",
         sentences=sentences,
         rows=rows,
-        every=every if len(every) > len([row for row in rows if row.name in {one.name for one in every}]) else (),
+        every=training_rows(outcomes) if any(row.intervals for row in rows[3:]) or len(outcomes) > 1 else (),
         tables=[table for one in outcomes if (table := ranking_table(one, several=len(outcomes) > 1)) is not None],
         notes=list(dict.fromkeys(note for one in outcomes for note in one.notes)),
         files=[name for name in (SCORES_PNG, GRID_PNG) if (directory / name).is_file()],
@@ -60,8 +63,8 @@ def draw_pictures(run: Run, path: Path, outcome: Outcome, *, packages: Mapping[s
     members = [(outcome.after, made_by(run.finetuned))]
     for kind, package in packages.items():
         row = outcome.others[kind][min(outcome.others[kind])]
-        members.append((row, made_by(package)))
-    draw_grid(run, path, teacher=outcome.teacher, members=members, split="test")
+        members.append((replace(row, name=COLUMNS[kind]), made_by(package)))
+    draw_grid(run, path, teacher=outcome.teacher, members=members, split="test", baseline=measured_baseline(run))
 
 
 def table_rows(outcomes: Sequence[Outcome]) -> list[SubnetRow]:
@@ -96,7 +99,7 @@ def averaged(rows: Sequence[SubnetRow]) -> SubnetRow:
         rows[0].name,
         scores={score: fmean(row.scores[score] for row in rows) for score in scores},
         intervals=ranges,
-        **{name: fmean(values) for name, values in costs.items() if None not in values},
+        **{name: fmean(values) for name, values in costs.items() if None not in values},  # type: ignore[arg-type]
     )
 
 
@@ -141,8 +144,8 @@ def panels(outcomes: Sequence[Outcome]) -> list[list[Panel]]:
     rankings = [one.ranking for one in outcomes if one.ranking is not None and one.ranking.members]
     for score in scores:
         if rankings and all(score in ranking.scores for ranking in rankings):
-            found = [ranking.tau(score) for ranking in rankings]
-            said = ", ".join("undefined" if tau is None else f"{tau:.2f}" for tau in found)
+            taus = [ranking.tau(score) for ranking in rankings]
+            said = ", ".join("undefined" if tau is None else f"{tau:.2f}" for tau in taus)
             candidates = [one for ranking in rankings for one in ranking.members]
             macs = tuple(one.macs for one in candidates)
             way = "distilled alone" if rankings[0].way == "alone" else "fine-tuned"
