@@ -179,7 +179,7 @@ def _validation(
         judged = judge.score(suited(module), data.validation, metrics=[objective], images=how["images"])
         return judged.scores[objective]
 
-    start = {name: tensor.detach().cpu().clone() for name, tensor in student.state_dict().items()}
+    start = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
     every = experiment.finetune.validate_every
     assert every is not None
     return BestByValidation(objective, every=every, start=start, score=score, worker=worker)
