@@ -61,7 +61,7 @@ class Looking:
         self.order = [] if order is None else order
 
     def __call__(self, trainer: Any, step: int) -> dict[str, float]:
-        assert float(trainer.generator.module.weight) == step
+        assert float(trainer.generator.module.weight.detach()) == step
         self.steps.append(step)
         self.order.append(self.name)
         return {f"seen_{self.name}": float(step)} if self.every > 1 else {}
@@ -70,7 +70,7 @@ class Looking:
         return {"last": torch.tensor([self.steps[-1]])}, {"steps": self.steps}
 
     def load_state(self, trainer: Any, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
-        assert float(trainer.generator.module.weight) == data["steps"][-1] == tensors["last"].item()
+        assert float(trainer.generator.module.weight.detach()) == data["steps"][-1] == tensors["last"].item()
         self.steps = list(data["steps"])
 
 
