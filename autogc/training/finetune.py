@@ -160,7 +160,11 @@ def _with_weights(student: CompressedStudent, weights: Mapping[str, Tensor]) -> 
 def _judged_by(experiment: Experiment) -> dict[str, Any]:
     """Return what decides which step is the best, beside the data: JSON-ready."""
     objective = next(name for name in experiment.search.objectives if name in METRICS)
-    return {"objective": objective, "images": experiment.search.images, "scores": experiment.scores.model_dump(mode="json")}
+    return {
+        "objective": objective,
+        "images": experiment.search.images,
+        "scores": experiment.scores.model_dump(mode="json", exclude={"latency"}),
+    }
 
 
 def _validation(
