@@ -199,7 +199,11 @@ def _with_weights(student: CompressedStudent, weights: Mapping[str, Tensor]) -> 
 def _judged_by(experiment: Experiment) -> dict[str, Any]:
     """Return what decides which step is the best, beside the data: JSON-ready."""
     objective = next(name for name in experiment.search.objectives if name in METRICS)
-    return {"objective": objective, "images": experiment.search.images, "scores": experiment.scores.model_dump(mode="json")}
+    return {
+        "objective": objective,
+        "images": experiment.search.images,
+        "scores": experiment.scores.model_dump(mode="json", exclude={"latency"}),
+    }
 
 
 def _validation(
@@ -218,7 +222,7 @@ def _validation(
         judged = judge.score(suited(module), data.validation, metrics=[objective], images=how["images"])
         return judged.scores[objective]
 
-    start = {name: tensor.detach().cpu().clone() for name, tensor in student.state_dict().items()}
+    start = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
     every = experiment.finetune.validate_every
     assert every is not None
     return BestByValidation(objective, every=every, start=start, score=score, worker=worker)

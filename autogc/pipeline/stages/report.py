@@ -7,7 +7,7 @@ from pathlib import Path
 from autogc.export import load_package
 from autogc.files import sha256_file, write_json
 from autogc.pipeline.baseline import measured_baseline
-from autogc.pipeline.choice import choice_notes
+from autogc.pipeline.choice import choice_notes, chosen_afterwards
 from autogc.pipeline.pictures import MEMBERS, draw_grid, spread, subnet, teacher_on_validation
 from autogc.pipeline.report import REPORT, Report
 from autogc.pipeline.run import EXPERIMENT, Run
@@ -97,8 +97,10 @@ def _other_finalists(run: Run) -> tuple[SubnetRow, ...]:
 def _made_from(run: Run) -> dict[str, object]:
     """What the report is of: another search or another choice makes another report."""
     several = {"finalists": list(run.candidates)} if len(run.candidates) > 1 else {}
+    final = run.result("finetune") if chosen_afterwards(run) else None
     return {
         **several,
+        **({} if final is None else {"choice": final["why"]}),
         "evaluations": len(run.evaluations),
         "finetuned": run.finetuned.name,
         "manifest": _hash(run.finetuned / "manifest.json"),
