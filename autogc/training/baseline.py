@@ -73,6 +73,7 @@ def train_other_generator(
     """Train another generator, such as a uniformly narrower one, as the teacher is trained; the files are a teacher's."""
     teacher = {**optimization.model_dump(mode="json"), "checkpoint": None, "discriminator_checkpoint": None}
     other = {**experiment.model_dump(mode="json"), "generator": generator.model_dump(mode="json"), "teacher": teacher}
+    other["supernet"] |= {"checkpoint": None}
     train_teacher(Experiment.model_validate(other), directory, address=address, progress=progress)
 
 

@@ -114,7 +114,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     trainer = GanTrainer(
         *engines(student.requires_grad_(True), critics, config, worker=worker),
         objective=objective,
-        teacher=FixedTeacher(teacher, layers, worker.device),
+        teacher=FixedTeacher(teacher, experiment.teacher_layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress)
     weights, critic = trainer.generator.tensors(), trainer.discriminator.tensors()
@@ -138,4 +138,6 @@ def _adapters(
         progress.note(f"finetune: no supernet beside the discriminator in {supernet_directory}; the feature maps start anew")
     example = example_input(data)
     with seeded(experiment.seed, "adapters"):
-        return FeatureAdapters(feature_channels(package.module, example, layers), feature_channels(teacher, example, layers))
+        return FeatureAdapters(
+            feature_channels(package.module, example, layers), feature_channels(teacher, example, experiment.teacher_layers)
+        )

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from autogc import __version__
-from autogc.config.experiment import Experiment, Optimization
+from autogc.config.experiment import Experiment, Optimization, SupernetConfig, TeacherConfig
+from autogc.config.generator import GeneratorConfig
 from autogc.data import Dataset, open_data
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json, sha256_file, sha256_json, write_json
@@ -40,8 +41,17 @@ def build_data(experiment: Experiment) -> Dataset:
 def build_generator(experiment: Experiment, data: Dataset, *, way: str | None = None) -> nn.Module:
     """Build the generator with fresh weights, a function of the experiment's seed; with a ``way``, that companion, from targets to
     inputs."""
+    return _built(experiment.generator, experiment, data, way)
+
+
+def build_teacher_generator(experiment: Experiment, data: Dataset, *, way: str | None = None) -> nn.Module:
+    """The same of the teacher's generator, where it is another."""
+    return _built(experiment.teacher_generator, experiment, data, way)
+
+
+def _built(generator: GeneratorConfig, experiment: Experiment, data: Dataset, way: str | None) -> nn.Module:
     with seeded(experiment.seed, f"generator{_suffix(way)}"):
-        return build_generator_component(experiment.generator, **given_to_generator(data, way=way))
+        return build_generator_component(generator, **given_to_generator(data, way=way))
 
 
 def given_to_generator(data: Dataset, *, way: str | None = None) -> dict[str, Any]:
@@ -75,14 +85,26 @@ def identity(experiment: Experiment, config: Optimization, data: Dataset, **inpu
     """Return a hash of everything that decides a training's result; ``inputs`` are those of the stage alone, JSON-ready."""
     return sha256_json(
         {
-            "config": config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
+            "config": _settings(config),
             "data": data.fingerprint,
             "inputs": inputs,
         }
         | _measured_with(experiment)
         | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator")}
-        | {"losses": _losses(experiment), "generator": experiment.generator.identity}
+        | {"losses": _losses(experiment), "generator": _generator(experiment, config).identity}
     )
+
+
+def _settings(config: Optimization) -> dict[str, Any]:
+    """Return a stage's own configuration, without what only a teacher of another kind has: it was not there when the first results were
+    written. (Its generator, and the weights that a supernet starts from, are told apart by their content.)"""
+    apart = {TeacherConfig: {"generator", "distillation_layers"}, SupernetConfig: {"checkpoint"}}
+    return config.model_dump(mode="json", exclude={*WITHOUT_EFFECT, *apart.get(type(config), set())})
+
+
+def _generator(experiment: Experiment, config: Optimization) -> GeneratorConfig:
+    """Return the generator that a stage trains: the teacher's in its own stage."""
+    return experiment.teacher_generator if isinstance(config, TeacherConfig) else experiment.generator
 
 
 def _losses(experiment: Experiment) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from autogc.config.experiment import Experiment
 from autogc.data import Dataset
 from autogc.losses import PERCEPTUAL
 from autogc.losses.terms import BACK, CURRENT, PERCEPTUAL_NETWORK, TEACHER, TERMS, Discriminator, Seen, Term
-from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_generator, file_of
+from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_teacher_generator, file_of
 from autogc.training.tasks import Generated, Objective, Situation, task_of
 from autogc.training.tasks.objective import Critics, Terms, verdict
 from autogc.training.tasks.unpaired import BACK as WAY_BACK
@@ -121,7 +121,7 @@ def student_objective(experiment: Experiment, data: Dataset, teacher_directory: 
     discriminator = load_discriminator(experiment, data, directory / DISCRIMINATOR) if DISCRIMINATOR in files else None
     back = None
     if file_of(GENERATOR, WAY_BACK) in files:
-        back = build_generator(experiment, data, way=WAY_BACK)
+        back = build_teacher_generator(experiment, data, way=WAY_BACK)
         load_weights(back, directory / file_of(GENERATOR, WAY_BACK), what="the generator of the way back")
     perceptual = perceptual_network(experiment, objective)
     objective.teaching = Teaching(experiment, data, discriminator=discriminator, back=back, perceptual=perceptual)

@@ -14,7 +14,6 @@ from autogc.pipeline.score import generating, measured, measured_package, notes
 from autogc.pipeline.stage import Stage
 from autogc.pipeline.timing import latency_notes
 from autogc.search import front
-from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
 from autogc.tracking import write_report
 from autogc.tracking.table import TEACHER
@@ -29,7 +28,7 @@ def _report(run: Run) -> None:
     run.progress.start("report: scoring and timing on the test split", total=len(members) + 3)
     # Folded as its subnets are: spectral norm would be computed anew in every timed run.
     folded, _ = plain_copy(run.teacher, ())
-    teacher = measured(run, TEACHER, folded, costs=run.costs.costs(Candidate({})), identity=TEACHER)
+    teacher = measured(run, TEACHER, folded, costs=run.teacher_costs, identity=TEACHER)
     before = measured_package(run, "chosen, from the supernet", exported)
     after = measured_package(run, "chosen, fine-tuned", finetuned)
     baseline = measured_baseline(run)
