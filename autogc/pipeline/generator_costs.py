@@ -22,4 +22,4 @@ def generator_costs(generator: nn.Module, data: Dataset) -> Mapping[str, int]:
     Raises ConversionError where it can't be traced.
     """
     supernet = Supernet.convert(copy.deepcopy(generator).cpu(), example_input(data), verify=False)
-    return CostModel(supernet, Space.build(SpaceConfig(dimensions={}), supernet)).costs(Candidate({}))
+    return CostModel(supernet, Space.build(SpaceConfig(), supernet)).costs(Candidate({}))
