@@ -153,6 +153,10 @@ class TeacherConfig(Optimization):
     # A generator (and, with ``discriminator_checkpoint``, a discriminator) trained elsewhere: no teacher training then.
     checkpoint: str | None = None
     discriminator_checkpoint: str | None = None
+    # Another generator than the one that becomes the supernet: a larger one, say. The supernet then starts from fresh weights.
+    generator: GeneratorConfig | None = None
+    # Its layers that are distilled, one for each of losses.distillation_layers; the same names when empty.
+    distillation_layers: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -164,10 +168,14 @@ class TeacherConfig(Optimization):
     def _together(self) -> TeacherConfig:
         if self.discriminator_checkpoint is not None and self.checkpoint is None:
             raise ValueError("discriminator_checkpoint goes with checkpoint, the generator it was trained with; it needs both or neither")
+        if self.distillation_layers and self.generator is None:
+            raise ValueError("distillation_layers has no effect without generator: losses.distillation_layers are the teacher's too")
         return self
 
 
 class SupernetConfig(Optimization):
+    # What it starts from where the teacher is another generator (teacher.generator): weights of ``generator``, fresh ones when absent.
+    checkpoint: str | None = None
     # Which subnets are trained at a step (training/sampling.py): one; the largest, the smallest and one; or, of those that
     # search.constraints allow, the most expensive, the cheapest, and ``subnets`` more at evenly spread costs.
     sampling: Literal["random", "sandwich", "budget"] = "random"
@@ -387,6 +395,27 @@ class Experiment(Section):
     export: ExportConfig = ExportConfig()
     finetune: FinetuneConfig
     tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def teacher_generator(self) -> GeneratorConfig:
+        """The generator that the teacher is: the one that becomes the supernet, where nothing else is said."""
+        return self.teacher.generator or self.generator
+
+    @property
+    def teacher_layers(self) -> tuple[str, ...]:
+        """The teacher's layers whose outputs are distilled."""
+        return self.teacher.distillation_layers or self.losses.distillation_layers
+
+    @model_validator(mode="after")
+    def _apart(self) -> Experiment:
+        if self.supernet.checkpoint is not None and self.teacher.generator is None:
+            raise ValueError("supernet.checkpoint has no effect without teacher.generator: the supernet starts from the teacher's weights")
+        if len(self.teacher_layers) != len(self.losses.distillation_layers):
+            raise ValueError(
+                f"teacher.distillation_layers names {len(self.teacher_layers)} layers and losses.distillation_layers "
+                f"{len(self.losses.distillation_layers)}: one for each"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

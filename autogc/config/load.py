@@ -104,11 +104,12 @@ def read_tree(path: str | Path, *, overrides: Sequence[str] = ()) -> tuple[dict[
     except ConfigError as error:
         problems += error.problems
         del tree["recipe"]
-    if isinstance(tree.get("generator"), dict):
-        try:
-            tree["generator"] = locate(tree["generator"], base=path.parent)
-        except ConfigError as error:
-            problems += [f"generator.module: {problem}" for problem in error.problems]
+    for key, section in (("generator", tree), ("teacher.generator", tree.get("teacher"))):
+        if isinstance(section, dict) and isinstance(section.get("generator"), dict):
+            try:
+                section["generator"] = locate(section["generator"], base=path.parent)
+            except ConfigError as error:
+                problems += [f"{key}.module: {problem}" for problem in error.problems]
     return tree, problems
 
 
@@ -174,7 +175,10 @@ def fingerprint(experiment: Experiment) -> str:
 
 def _decisive(experiment: Experiment) -> dict[str, Any]:
     # What a recipe stands for is in the rest; its name alone decides nothing.
-    return {**experiment.model_dump(mode="json", exclude={"recipe"}), "generator": experiment.generator.identity}
+    tree = {**experiment.model_dump(mode="json", exclude={"recipe"}), "generator": experiment.generator.identity}
+    if experiment.teacher.generator is not None:
+        tree["teacher"]["generator"] = experiment.teacher.generator.identity
+    return tree
 
 
 def matches(key: str, *, patterns: Iterable[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,8 +22,9 @@ from autogc.metrics.catalogue import lacking, too_few
 from autogc.metrics.judge_networks.download import Published
 from autogc.metrics.networks import Networks
 from autogc.pipeline.check_components import problems_of_parts
-from autogc.pipeline.check_networks import input_problems, network_problems, task_problems
+from autogc.pipeline.check_networks import input_problems, network_problems, task_problems, teacher_problems
 from autogc.pipeline.check_terms import term_problems
+from autogc.pipeline.generator_costs import generator_costs
 from autogc.pipeline.latency import check_table, known_costs
 from autogc.progress import Progress, Silent
 from autogc.search.encoding import Encoding
@@ -31,7 +32,14 @@ from autogc.search.feasibility import FeasibleRegion, check_feasible
 from autogc.search.samplers import Setting, directions_of, make_plan
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
-from autogc.training.stage import asks_discriminator, build_data, build_discriminator, build_generator, example_input
+from autogc.training.stage import (
+    asks_discriminator,
+    build_data,
+    build_discriminator,
+    build_generator,
+    build_teacher_generator,
+    example_input,
+)
 from autogc.training.weights import load_weights
 
 Built = TypeVar("Built")
@@ -44,7 +52,8 @@ BUSY_FACTOR = 50
 class Checked:
     """What checking an experiment has built: the decoded data, a supernet with untrained weights, its space and costs.
 
-    ``downloads`` are the published weights that judging needs and this machine does not have yet.
+    ``downloads`` are the published weights that judging needs and this machine does not have yet. ``teacher_costs`` are those of a
+    teacher of another kind than the supernet's generator; None where it is the same.
     """
 
     data: Dataset
@@ -52,6 +61,7 @@ class Checked:
     space: Space
     costs: CostModel
     downloads: tuple[Published, ...] = ()
+    teacher_costs: Mapping[str, int] | None = None
 
 
 def check(experiment: Experiment, *, progress: Progress | None = None) -> Checked:
@@ -74,6 +84,11 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     networks, problems = judging_networks(experiment, data)
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found
+    teacher = generator
+    if experiment.teacher.generator is not None:
+        asked = experiment.teacher.generator
+        teacher, found = _attempt("teacher.generator", asked, lambda: build_teacher_generator(experiment, data))
+        problems += found
     discriminator: nn.Module | None = None
     if asks_discriminator(experiment, data):
         discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
@@ -85,14 +100,17 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     if networks is not None and not problems:
         problems += _judged_by(networks, discriminator)
     del networks  # They may be large, and are not needed until something is scored.
-    if generator is not None and not problems:
+    if generator is not None and teacher is not None and not problems:
         problems += network_problems(experiment, data, generator, discriminator)
-        problems += [] if problems else term_problems(experiment, data, generator, discriminator)
+        problems += [] if problems or teacher is generator else teacher_problems(experiment, data, generator, teacher)
+        problems += [] if problems else term_problems(experiment, data, generator, discriminator, teacher=teacher)
     if problems:
         raise ConfigError(problems)
-    assert generator is not None
+    assert generator is not None and teacher is not None
     data.check(progress or Silent())
-    check_checkpoints(experiment, generator, discriminator)
+    check_checkpoints(experiment, teacher, discriminator)
+    if experiment.supernet.checkpoint is not None:
+        load_weights(generator, experiment.supernet.checkpoint, what="the generator")
     supernet = Supernet.convert(
         generator,
         example_input(data),
@@ -106,7 +124,8 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     prove(supernet, costs, space.candidate(space.smallest()), example=example_input(data))
     check_constraints(experiment, supernet=supernet, space=space, costs=costs, example=example_input(data))
     check_sampler(experiment, costs)
-    return Checked(data, supernet, space, costs, downloads)
+    apart = None if teacher is generator else generator_costs(teacher, data)
+    return Checked(data, supernet, space, costs, downloads, apart)
 
 
 def judging_networks(experiment: Experiment, data: Dataset) -> tuple[Networks | None, list[str]]:

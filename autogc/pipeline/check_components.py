@@ -74,11 +74,12 @@ def recipe_problems(tree: Tree) -> Iterator[str]:
 
 def component_problems(tree: Tree) -> Iterator[str]:
     """Yield what is wrong with the names and arguments of registered things, and with a generator of the user's own."""
-    generator = _read(GeneratorConfig, tree, "generator")
-    # A class whose source has no hash was looked for in vain, which is told by who looked, or will be when it is built.
-    if generator is not None and (generator.module is None or generator.source_sha256 is not None):
-        known = ("in_channels", "out_channels", *SIZE)
-        yield from (f"generator: {problem}" for problem in generator_problems(generator, offered=known))
+    for key in ("generator", "teacher.generator"):
+        generator = _read(GeneratorConfig, tree, key)
+        # A class whose source has no hash was looked for in vain, which is told by who looked, or will be when it is built.
+        if generator is not None and (generator.module is None or generator.source_sha256 is not None):
+            known = ("in_channels", "out_channels", *SIZE)
+            yield from (f"{key}: {problem}" for problem in generator_problems(generator, offered=known))
     for key, registry, given, offered in REGISTERED:
         part = _read(Component, tree, key)
         if part is None or (key.startswith("scores.") and part.name == AUTO):  # what it stands for is a matter of the data

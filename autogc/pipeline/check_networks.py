@@ -9,6 +9,7 @@ from autogc.config.experiment import Experiment, LossWeights
 from autogc.data import Dataset
 from autogc.errors import ConfigError
 from autogc.models import Verdict, as_verdict
+from autogc.training.features import run_with_features
 from autogc.training.stage import critic_size, example_input
 from autogc.training.tasks import IMITATION, Task, task_of
 
@@ -67,18 +68,46 @@ def _small_batches(experiment: Experiment, data: Dataset) -> list[str]:
 
 def network_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module | None) -> list[str]:
     """Run both networks (there may be no discriminator) once on an example; return what is wrong with what they make of it."""
+    with torch.no_grad():
+        problems = _generator_problems(experiment.generator.label, generator, data)
+        if problems or discriminator is None:
+            return problems
+        return _critic_problems(experiment, data, discriminator, task_of(experiment, data))
+
+
+def _generator_problems(label: str, generator: nn.Module, data: Dataset) -> list[str]:
     example, want = example_input(data), (1, *data.target_shape)
     sizes = f"an input of {' x '.join(map(str, data.input_shape))}"
-    with torch.no_grad():
-        try:
-            made = generator.eval()(example)
-        except Exception as error:  # a user's forward may raise anything
-            reason = "; ".join(error.problems) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-            return [f"generator {experiment.generator.label!r} does not run on {sizes}: {reason}"]
-        if not isinstance(made, Tensor) or tuple(made.shape) != want:
-            found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
-            return [f"generator {experiment.generator.label!r} makes {found} of {sizes}, not {want}"]
-        return [] if discriminator is None else _critic_problems(experiment, data, discriminator, task_of(experiment, data))
+    try:
+        made = generator.eval()(example)
+    except Exception as error:  # a user's forward may raise anything
+        reason = "; ".join(error.problems) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        return [f"generator {label!r} does not run on {sizes}: {reason}"]
+    if not isinstance(made, Tensor) or tuple(made.shape) != want:
+        found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+        return [f"generator {label!r} makes {found} of {sizes}, not {want}"]
+    return []
+
+
+@torch.no_grad()
+def teacher_problems(experiment: Experiment, data: Dataset, generator: nn.Module, teacher: nn.Module) -> list[str]:
+    """Return what is wrong with a teacher of another kind than the supernet's generator, and where their layers differ in size."""
+    problems = _generator_problems(experiment.teacher_generator.label, teacher, data)
+    if problems:
+        return [f"teacher.generator: {problem}" for problem in problems]
+    layers = experiment.losses.distillation_layers, experiment.teacher_layers
+    try:
+        mine, theirs = (
+            run_with_features(net, example_input(data), names)[1] for net, names in zip((generator, teacher), layers, strict=True)
+        )
+    except ConfigError as error:
+        return [f"{problem} (generator has {', '.join(layers[0])}; teacher.generator {', '.join(layers[1])})" for problem in error.problems]
+    return [
+        f"teacher.distillation_layers: {other!r} is {list(wide.shape[2:])} and the generator's {name!r} {list(narrow.shape[2:])}: "
+        "layers are matched place by place"
+        for name, other, narrow, wide in zip(*layers, mine, theirs, strict=True)
+        if narrow.shape[2:] != wide.shape[2:]
+    ]
 
 
 def _critic_problems(experiment: Experiment, data: Dataset, discriminator: nn.Module, task: Task) -> list[str]:

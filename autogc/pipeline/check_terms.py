@@ -13,16 +13,18 @@ from autogc.errors import CheckpointError, ConfigError
 from autogc.losses.terms import BACK, DISCRIMINATOR, DOMAINS, FEATURES, PERCEPTUAL_NETWORK, Term
 from autogc.training.features import run_with_features
 from autogc.training.randomness import seeded
-from autogc.training.stage import build_generator
+from autogc.training.stage import build_teacher_generator
 from autogc.training.tasks import Generated, Situation, task_of
 from autogc.training.tasks.unpaired import BACK as WAY_BACK
 from autogc.training.teaching import Teaching, build_terms, perceptual_network
 from autogc.training.trainer import CriticSide
 
 
-def term_problems(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:
+def term_problems(
+    experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module | None, *, teacher: nn.Module | None = None
+) -> list[str]:
     """Return what the terms lack in this task and experiment; where they lack nothing, what goes wrong when each is computed once on two
-    images of training's size, made by the untrained ``generator``."""
+    images of training's size, made by the untrained ``generator`` and, where it is another, the ``teacher``."""
     if not experiment.losses.active_terms():
         return []
     try:
@@ -32,7 +34,7 @@ def term_problems(experiment: Experiment, data: Dataset, generator: nn.Module, d
     problems = [f"losses.terms.{key}: {problem}" for key, term in terms.items() for problem in lacking(term, experiment, data)]
     if problems:
         return problems
-    return _rehearsed(experiment, data, generator, discriminator)
+    return _rehearsed(experiment, data, generator, discriminator, teacher or generator)
 
 
 def lacking(term: Term, experiment: Experiment, data: Dataset) -> list[str]:
@@ -57,13 +59,15 @@ def lacking(term: Term, experiment: Experiment, data: Dataset) -> list[str]:
     return [f"needs {what}" for need, (has, what) in found.items() if need in term.needs and not has]
 
 
-def _rehearsed(experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module) -> list[str]:
+def _rehearsed(
+    experiment: Experiment, data: Dataset, generator: nn.Module, discriminator: nn.Module | None, teacher: nn.Module
+) -> list[str]:
     objective = task_of(experiment, data).student(experiment.losses.of_students(), data)
-    back = build_generator(experiment, data, way=WAY_BACK) if data.kind == "unpaired" else None
+    back = build_teacher_generator(experiment, data, way=WAY_BACK) if data.kind == "unpaired" else None
     perceptual = perceptual_network(experiment, objective)
     teaching = Teaching(experiment, data, discriminator=copy.deepcopy(discriminator), back=back, perceptual=perceptual)
-    critics = CriticSide(copy.deepcopy(discriminator), objective)
-    situation, one = _example(experiment, data, generator)
+    critics = None if discriminator is None else CriticSide(copy.deepcopy(discriminator), objective)
+    situation, one = _example(experiment, data, generator, teacher)
     problems = []
     for key in list(teaching.terms):
         term = teaching.terms[key]
@@ -83,15 +87,16 @@ def _rehearsed(experiment: Experiment, data: Dataset, generator: nn.Module, disc
     return problems
 
 
-def _example(experiment: Experiment, data: Dataset, generator: nn.Module) -> tuple[Situation, Generated]:
+def _example(experiment: Experiment, data: Dataset, generator: nn.Module, teacher: nn.Module) -> tuple[Situation, Generated]:
     noise = torch.Generator().manual_seed(0)
     crop = data.train.crop
     size = data.input_shape[1:] if crop is None else tuple(side // data.train.scale for side in crop)
     given = torch.rand(2, data.input_channels, *size, generator=noise) * 2 - 1
     with torch.no_grad():
-        image, features = run_with_features(generator.eval(), given, experiment.losses.distillation_layers)
+        image, own = run_with_features(generator.eval(), given, experiment.losses.distillation_layers)
+        taught, features = run_with_features(teacher.eval(), given, experiment.teacher_layers)
         real = torch.rand(image.shape, generator=noise) * 2 - 1
     domains = torch.eye(2, len(data.domain_names)) if data.domain_names else None
-    situation = Situation(given, real, reference=real, features=tuple(features), domains=domains, wanted=domains, taught=image)
-    made = Generated(image.roll(1, 0).requires_grad_(), (*features, *features))
+    situation = Situation(given, real, reference=real, features=tuple(features), domains=domains, wanted=domains, taught=taught)
+    made = Generated(image.roll(1, 0).requires_grad_(), (*features, *own))
     return situation, made

@@ -81,7 +81,7 @@ def teacher_on_validation(run: Run) -> SubnetRow:
     if not path.is_file():
         generate = generating(run.teacher, run.device)
         judged = run.judge.score(generate, run.data.validation, images=run.experiment.search.images)
-        write_json(path, {**run.costs.costs(Candidate({})), **judged.scores})
+        write_json(path, {**run.teacher_costs, **judged.scores})
     return SubnetRow.of(TEACHER, read_json(path))
 
 

@@ -58,7 +58,7 @@ def make_plan(directory: str | Path, experiment: Experiment, *, progress: Progre
         size=space.size,
         share=costs.feasible_share(experiment.search.cost_limits, samples=SAMPLES, seed=experiment.seed),
         share_is_exact=space.size <= SAMPLES,
-        teacher=costs.costs(Candidate({})),
+        teacher=checked.teacher_costs or costs.costs(Candidate({})),
         largest=costs.costs(space.candidate(space.largest())),
         smallest=costs.costs(space.candidate(space.smallest())),
         stages={stage.name: stage.outlook(run) for stage in STAGES},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -218,6 +219,16 @@ class Run:
         from autogc.cost import CostModel
 
         return CostModel(self.supernet, self.space)
+
+    @cached_property
+    def teacher_costs(self) -> Mapping[str, int]:
+        """The teacher's costs: the full subnet's, where it is the generator that became the supernet."""
+        from autogc.pipeline.generator_costs import generator_costs
+        from autogc.supernet.candidate import Candidate
+
+        if self.experiment.teacher.generator is None:
+            return self.costs.costs(Candidate({}))
+        return generator_costs(self.teacher, self.data)
 
     @cached_property
     def calibration(self) -> tuple[torch.Tensor, ...]:

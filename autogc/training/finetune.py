@@ -164,7 +164,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     trainer = GanTrainer(
         *engines(student.requires_grad_(True), critics, config, worker=worker),
         objective=objective,
-        teacher=FixedTeacher(teacher, layers, worker.device),
+        teacher=FixedTeacher(teacher, experiment.teacher_layers, worker.device),
     )
     outcome = loop.run(trainer, worker, progress, watchers=() if validation is None else (validation,))
     weights = trainer.weights() if validation is None else validation.best
@@ -241,4 +241,6 @@ def _adapters(
         progress.note(f"finetune: no supernet lies in {supernet_directory}; the feature maps start anew")
     example = example_input(data)
     with seeded(experiment.seed, "adapters"):
-        return FeatureAdapters(feature_channels(package.module, example, layers), feature_channels(teacher, example, layers))
+        return FeatureAdapters(
+            feature_channels(package.module, example, layers), feature_channels(teacher, example, experiment.teacher_layers)
+        )

@@ -95,7 +95,7 @@ def _imitated(described: str, name: str, key: _Key, teacher: Path | None) -> Imi
         {
             "imitation": {
                 "inputs": given.fingerprint,
-                "generator": experiment.generator.identity,
+                "generator": experiment.teacher_generator.identity,
                 "teacher": _weights_hash(experiment, teacher),
             }
         }
@@ -114,7 +114,7 @@ def _imitated(described: str, name: str, key: _Key, teacher: Path | None) -> Imi
 
 def _named(experiment: Experiment) -> str:
     checkpoint = experiment.teacher.checkpoint
-    return f"the teacher ({experiment.generator.label}{'' if checkpoint is None else f', {Path(checkpoint).name}'})"
+    return f"the teacher ({experiment.teacher_generator.label}{'' if checkpoint is None else f', {Path(checkpoint).name}'})"
 
 
 def _weights_hash(experiment: Experiment, teacher: Path | None) -> str:
@@ -153,7 +153,7 @@ def _again(directory: Path) -> str:
 def _build(experiment: Experiment, given: Dataset) -> nn.Module:
     with seeded(experiment.seed, "generator"):
         return build_generator_component(
-            experiment.generator,
+            experiment.teacher_generator,
             in_channels=given.input_channels,
             out_channels=given.target_channels,
             offered={"height": given.height, "width": given.width},
@@ -190,7 +190,7 @@ class _Maker:
 def _growth(experiment: Experiment, given: Dataset) -> Growth:
     """Return how the generator's outputs are larger than its inputs, by running it once with fresh weights."""
     generator = _build(experiment, given).eval()
-    label, shape = experiment.generator.label, given.input_shape
+    label, shape = experiment.teacher_generator.label, given.input_shape
     sizes = f"an input of {' x '.join(map(str, shape))}"
     try:
         with torch.no_grad():

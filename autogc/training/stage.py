@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from autogc import __version__
-from autogc.config.experiment import Experiment, Optimization, StudentsConfig
+from autogc.config.experiment import Experiment, Optimization, StudentsConfig, SupernetConfig, TeacherConfig
+from autogc.config.generator import GeneratorConfig
 from autogc.data import Dataset, open_data
 from autogc.errors import RunDirectoryError
 from autogc.files import read_json, sha256_file, sha256_json, write_json
@@ -33,7 +34,7 @@ HISTORY = "history.json"
 # What of a stage's configuration changes how it runs but not what comes out.
 WITHOUT_EFFECT = ("checkpoint_every", "log_every", "calibration_images", "watch_every", "watch_images", "accept_trivial")
 # Keys that came later, with the value at which a training is the one that it was before they came.
-LATER = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher", "subnets": 1, "skip": []}
+LATER: dict[str, Any] = {"average": None, "validate_every": None, "optimizer": "adam", "start": "teacher", "subnets": 1, "skip": []}
 
 
 def build_data(experiment: Experiment, *, teacher: str | Path | None = None) -> Dataset:
@@ -49,8 +50,17 @@ def build_data(experiment: Experiment, *, teacher: str | Path | None = None) -> 
 def build_generator(experiment: Experiment, data: Dataset, *, way: str | None = None) -> nn.Module:
     """Build the generator with fresh weights, a function of the experiment's seed; with a ``way``, that companion, from targets to
     inputs."""
+    return _built(experiment.generator, experiment, data, way)
+
+
+def build_teacher_generator(experiment: Experiment, data: Dataset, *, way: str | None = None) -> nn.Module:
+    """The same of the teacher's generator, where it is another."""
+    return _built(experiment.teacher_generator, experiment, data, way)
+
+
+def _built(generator: GeneratorConfig, experiment: Experiment, data: Dataset, way: str | None) -> nn.Module:
     with seeded(experiment.seed, f"generator{_suffix(way)}"):
-        return build_generator_component(experiment.generator, **given_to_generator(data, way=way))
+        return build_generator_component(generator, **given_to_generator(data, way=way))
 
 
 def given_to_generator(data: Dataset, *, way: str | None = None) -> dict[str, Any]:
@@ -90,23 +100,37 @@ def example_input(data: Dataset) -> Tensor:
 
 def identity(experiment: Experiment, config: Optimization, data: Dataset, **inputs: Any) -> str:
     """Return a hash of everything that decides a training's result; ``inputs`` are those of the stage alone, JSON-ready."""
-    settings = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     return sha256_json(
         {
-            "config": {name: value for name, value in settings.items() if name not in LATER or value != LATER[name]},
+            "config": _settings(config),
             "data": data.fingerprint,
             "inputs": inputs,
         }
         | _measured_with(experiment)
         | {key: experiment.model_dump(mode="json")[key] for key in ("seed", "task", "discriminator")}
-        | {"losses": _losses(experiment), "generator": experiment.generator.identity}
+        | {"losses": _losses(experiment), "generator": _generator(experiment, config).identity}
         | _learned_from(experiment)
     )
+
+
+def _settings(config: Optimization) -> dict[str, Any]:
+    """Return a stage's own configuration, without what has no effect on the result, and what came later and is as it was before.
+
+    What only a teacher of another kind has is left out too: its generator, and the weights that a supernet starts from, are told apart by
+    their content."""
+    apart = {TeacherConfig: {"generator", "distillation_layers"}, SupernetConfig: {"checkpoint"}}
+    settings = config.model_dump(mode="json", exclude={*WITHOUT_EFFECT, *apart.get(type(config), set())})
+    return {name: value for name, value in settings.items() if name not in LATER or value != LATER[name]}
 
 
 def _learned_from(experiment: Experiment) -> dict[str, Any]:
     """Return what students learn from, where the experiment says it: without that, trainings of before it could be said stay the same."""
     return {} if experiment.students == StudentsConfig() else {"students": experiment.students.model_dump(mode="json")}
+
+
+def _generator(experiment: Experiment, config: Optimization) -> GeneratorConfig:
+    """Return the generator that a stage trains: the teacher's in its own stage."""
+    return experiment.teacher_generator if isinstance(config, TeacherConfig) else experiment.generator
 
 
 def _losses(experiment: Experiment) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from autogc.training.stage import (
     asks_discriminator,
     build_data,
     build_generator,
+    build_teacher_generator,
     count_parameters,
     example_input,
     finish,
@@ -44,7 +45,7 @@ from autogc.training.teaching import asked_files, student_objective
 from autogc.training.trainer import CriticSide, GanTrainer
 from autogc.training.watch import SupernetWatch
 from autogc.training.watch.verdict import rule_of
-from autogc.training.weights import load_weights, with_prefix_removed
+from autogc.training.weights import load_weights, save_weights, with_prefix_removed
 from autogc.training.worker import Worker
 
 SUPERNET = "supernet.safetensors"
@@ -93,7 +94,7 @@ def train_supernet(
 
 def build_supernet(experiment: Experiment, data: Dataset, teacher_directory: str | Path) -> Supernet:
     """Convert the trained teacher to the supernet that training starts from. Raises CheckpointError, ConversionError."""
-    return _convert(experiment, data, load_teacher(experiment, data, teacher_directory))
+    return _convert(experiment, data, _start(experiment, data, load_teacher(experiment, data, teacher_directory)))
 
 
 def load_supernet(experiment: Experiment, data: Dataset, supernet_directory: str | Path) -> Supernet:
@@ -116,7 +117,8 @@ def _proven(path: Path) -> Discovery:
 def load_adapters(experiment: Experiment, data: Dataset, supernet_directory: str | Path) -> FeatureAdapters:
     """Return the trained maps from the supernet's features, at full width, to the teacher's. Raises CheckpointError."""
     generator = build_generator(experiment, data)
-    adapters = _adapters(experiment, data, generator)
+    apart = experiment.teacher.generator is not None
+    adapters = _adapters(experiment, data, generator, build_teacher_generator(experiment, data) if apart else generator)
     load_weights(adapters, Path(supernet_directory) / ADAPTERS, what="the feature maps")
     return adapters
 
@@ -135,15 +137,38 @@ def _convert(experiment: Experiment, data: Dataset, generator: nn.Module, *, dis
     return supernet.requires_grad_(True)
 
 
-def _adapters(experiment: Experiment, data: Dataset, generator: nn.Module) -> FeatureAdapters:
-    channels = feature_channels(generator, example_input(data), experiment.losses.distillation_layers)
+def _apart(experiment: Experiment) -> dict[str, Any]:
+    """Return what tells a supernet of another kind than its teacher from others; nothing where it is the teacher's."""
+    if experiment.teacher.generator is None:
+        return {}
+    start = experiment.supernet.checkpoint
+    return {"teacher_layers": experiment.teacher_layers, "start": None if start is None else sha256_file(start)}
+
+
+def _start(experiment: Experiment, data: Dataset, teacher: nn.Module) -> nn.Module:
+    """Return the generator that the supernet starts from: the teacher, or one of its own kind with fresh or given weights."""
+    if experiment.teacher.generator is None:
+        return teacher
+    generator = build_generator(experiment, data)
+    if experiment.supernet.checkpoint is not None:
+        load_weights(generator, experiment.supernet.checkpoint, what="the generator")
+    return generator.eval().requires_grad_(False)
+
+
+def _adapters(experiment: Experiment, data: Dataset, generator: nn.Module, teacher: nn.Module) -> FeatureAdapters:
+    example = example_input(data)
+    channels = feature_channels(generator, example, experiment.losses.distillation_layers)
     with seeded(experiment.seed, "adapters"):
-        return FeatureAdapters(channels, channels)
+        return FeatureAdapters(channels, feature_channels(teacher, example, experiment.teacher_layers))
 
 
 @torch.no_grad()
-def _matched_adapters(experiment: Experiment, data: Dataset, teacher: nn.Module, supernet: Supernet) -> FeatureAdapters:
-    adapters, example = _adapters(experiment, data, teacher), example_input(data)
+def _matched_adapters(
+    experiment: Experiment, data: Dataset, generator: nn.Module, teacher: nn.Module, supernet: Supernet
+) -> FeatureAdapters:
+    adapters, example = _adapters(experiment, data, generator, teacher), example_input(data)
+    if generator is not teacher:
+        return adapters
     _, features = supernet.eval().forward_with_features(example, Candidate({}))
     adapters.match(features, run_with_features(teacher, example, supernet.watch)[1])
     return adapters
@@ -159,6 +184,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         experiment,
         config,
         data,
+        **_apart(experiment),
         space=experiment.space.model_dump(mode="json"),
         teacher=[
             sha256_file(teacher_directory / name)
@@ -169,15 +195,16 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     loop = Loop("supernet", config, data.train, experiment.seed, directory, own)
     if worker.agree(int(worker.leads and is_done(directory, own, progress))):
         return
-    supernet = _convert(experiment, data, teacher)
+    start = _start(experiment, data, teacher)
+    supernet = _convert(experiment, data, start)
     with seeded(experiment.seed, "start"):
         start_weights(supernet, config.start)
     space = Space.build(experiment.space, supernet)
     objective = student_objective(experiment, data, teacher_directory).to(worker.device)
-    student = SupernetStudent(supernet, _matched_adapters(experiment, data, teacher, supernet), objective)
+    student = SupernetStudent(supernet, _matched_adapters(experiment, data, start, teacher, supernet), objective)
     critics = CriticSide(load_discriminator(experiment, data, teacher_directory / DISCRIMINATOR), objective) if critic else None
     sampling = sampling_of(experiment, supernet, space)
-    fixed_teacher = FixedTeacher(teacher, experiment.losses.distillation_layers, worker.device)
+    fixed_teacher = FixedTeacher(teacher, experiment.teacher_layers, worker.device)
     watch = SupernetWatch(
         experiment,
         data,
@@ -206,8 +233,11 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     weights = trainer.weights()
     discriminator = None if trainer.discriminator is None else trainer.discriminator.tensors()
     if worker.leads:
-        with replacing(directory / ORIGIN) as beside:
-            shutil.copyfile(teacher_directory / GENERATOR, beside)
+        if start is teacher:
+            with replacing(directory / ORIGIN) as beside:
+                shutil.copyfile(teacher_directory / GENERATOR, beside)
+        else:
+            save_weights(directory / ORIGIN, start.state_dict())
         write_json(directory / DISCOVERY, supernet.discovery.to_json())
         files = {
             SUPERNET: with_prefix_removed(weights, "supernet."),

@@ -22,7 +22,7 @@ from autogc.training.stage import (
     asks_discriminator,
     build_data,
     build_discriminator,
-    build_generator,
+    build_teacher_generator,
     count_parameters,
     file_of,
     finish,
@@ -65,7 +65,7 @@ def train_teacher(experiment: Experiment, directory: str | Path, *, address: str
 
 def load_teacher(experiment: Experiment, data: Dataset, directory: str | Path) -> nn.Module:
     """Return the trained generator, in evaluation mode, with its parameters fixed. Raises CheckpointError."""
-    generator = build_generator(experiment, data)
+    generator = build_teacher_generator(experiment, data)
     load_weights(generator, Path(directory) / GENERATOR, what="the generator")
     return generator.eval().requires_grad_(False)
 
@@ -95,7 +95,7 @@ def train_plain(
     if worker.agree(int(worker.leads and is_done(directory, loop.identity, progress))):
         return
     objective = task_of(experiment, data).teacher(experiment.losses, data).to(worker.device)
-    companions = {way: build_generator(experiment, data, way=way) for way in objective.companions}
+    companions = {way: build_teacher_generator(experiment, data, way=way) for way in objective.companions}
     student = PlainGenerator(generator, objective, companions)
     trainer = teacher_trainer(student, discriminator, objective, experiment, config, data, worker=worker)
     outcome = loop.run(trainer, worker, progress)
@@ -140,7 +140,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     experiment = Experiment.model_validate(given["experiment"])
     data, directory = build_data(experiment), Path(given["directory"])
     train_plain(
-        build_generator(experiment, data),
+        build_teacher_generator(experiment, data),
         build_discriminator(experiment, data) if asks_discriminator(experiment, data) else None,
         experiment,
         experiment.teacher,
@@ -161,7 +161,7 @@ def _import_teacher(experiment: Experiment, directory: Path, progress: Progress)
     config = experiment.teacher
     assert config.checkpoint is not None
     data = build_data(experiment, teacher=directory)
-    generator = build_generator(experiment, data)
+    generator = build_teacher_generator(experiment, data)
     discriminator = build_discriminator(experiment, data) if asks_discriminator(experiment, data) else None
     load_weights(generator, config.checkpoint, what="the generator", progress=progress)
     sources = {"checkpoint": sha256_file(config.checkpoint)}

@@ -13,7 +13,7 @@ from autogc.config.experiment import Experiment
 from autogc.data import Dataset
 from autogc.losses import PERCEPTUAL
 from autogc.losses.terms import BACK, CURRENT, PERCEPTUAL_NETWORK, TEACHER, TERMS, Discriminator, Seen, Term
-from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_generator, file_of
+from autogc.training.stage import DISCRIMINATOR, GENERATOR, build_teacher_generator, file_of
 from autogc.training.tasks import Generated, Objective, Situation, task_of
 from autogc.training.tasks.objective import Critics, Terms, verdict
 from autogc.training.tasks.unpaired import BACK as WAY_BACK
@@ -53,13 +53,13 @@ class Teaching:
         """Whether a term asks the discriminator that goes on learning beside the student."""
         return any(term.discriminator == CURRENT for term in self.terms.values())
 
-    def judge(self, objective: Objective, critics: Critics, situation: Situation, one: Generated) -> Terms:
+    def judge(self, objective: Objective, critics: Critics | None, situation: Situation, one: Generated) -> Terms:
         """Return each term with its weight, as ``terms.KEY``, for one of the student's results."""
         ways = {config.against for config in self._config.values()}
         seen = {against: self._seen(objective, critics, situation, one, against=against) for against in ways}
         return {f"terms.{key}": (self._config[key].weight, term(seen[self._config[key].against])) for key, term in self.terms.items()}
 
-    def _seen(self, objective: Objective, critics: Critics, situation: Situation, one: Generated, *, against: str) -> Seen:
+    def _seen(self, objective: Objective, critics: Critics | None, situation: Situation, one: Generated, *, against: str) -> Seen:
         assert situation.taught is not None, "students have a teacher"
         taught = situation.taught.float()
         target = taught if against == TEACHER or situation.reference is None else situation.reference.float()
@@ -80,9 +80,9 @@ class Teaching:
             back=self._back,
         )
 
-    def _discriminators(self, objective: Objective, critics: Critics, situation: Situation) -> Mapping[str, Discriminator]:
+    def _discriminators(self, objective: Objective, critics: Critics | None, situation: Situation) -> Mapping[str, Discriminator]:
         asked = {term.discriminator for term in self.terms.values()}
-        nets = {TEACHER: self._discriminator, CURRENT: critics.net if CURRENT in asked else None}
+        nets = {TEACHER: self._discriminator, CURRENT: critics.net if critics is not None and CURRENT in asked else None}
         return {
             name: Discriminator(
                 net=net,
@@ -121,7 +121,7 @@ def student_objective(experiment: Experiment, data: Dataset, teacher_directory: 
     discriminator = load_discriminator(experiment, data, directory / DISCRIMINATOR) if DISCRIMINATOR in files else None
     back = None
     if file_of(GENERATOR, WAY_BACK) in files:
-        back = build_generator(experiment, data, way=WAY_BACK)
+        back = build_teacher_generator(experiment, data, way=WAY_BACK)
         load_weights(back, directory / file_of(GENERATOR, WAY_BACK), what="the generator of the way back")
     perceptual = perceptual_network(experiment, objective)
     objective.teaching = Teaching(experiment, data, discriminator=discriminator, back=back, perceptual=perceptual)

@@ -20,6 +20,7 @@ from autogc.errors import ConfigError
 from autogc.export import write_package
 from autogc.losses.terms import CURRENT, TERMS
 from autogc.models import completed
+from autogc.pipeline.check import check
 from autogc.pipeline.check_terms import term_problems
 from autogc.supernet import Space
 from autogc.training import finetune, load_supernet, load_teacher, train_supernet, train_teacher
@@ -183,6 +184,18 @@ def test_terms_that_have_what_they_need_pass(vgg: str) -> None:
     imported = Experiment.model_validate({**experiment.model_dump(mode="json"), "teacher": {**OPTIMIZATION, "checkpoint": "g.pth"}})
     found = term_problems(imported, data, build_generator(experiment, data), build_discriminator(experiment, data))
     assert len(found) == 4 and all("give teacher.discriminator_checkpoint" in problem for problem in found)
+
+
+def test_check_takes_a_recipe_and_refuses_a_students_weight_that_the_task_has_not(tmp_path: Path, vgg: str) -> None:
+    tree = paired(vgg).model_dump(mode="json")
+    tree["losses"] = {"distillation_layers": ["down2"]}
+    for recipe in ("self_supervised", "cat", "gcc", "wavelet", "gan_compression"):
+        experiment = Experiment.model_validate({**tree, "recipe": recipe})
+        check(experiment)
+        assert experiment.losses.active_terms() or recipe == "gan_compression"
+    tree["losses"] |= {"students": {"cycle_weight": 1.0}}
+    with pytest.raises(ConfigError, match=r"losses\.students\.cycle_weight has no effect on the task"):
+        check(Experiment.model_validate({**tree, "recipe": "cat"}))
 
 
 def test_results_of_before_stay_results(vgg: str) -> None:

@@ -16,7 +16,6 @@ from autogc.pipeline.stage import Stage
 from autogc.pipeline.timing import latency_notes
 from autogc.pipeline.truth import measured_against_truth
 from autogc.search import front
-from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
 from autogc.tracking import write_report
 from autogc.tracking.table import TEACHER, SubnetRow
@@ -31,7 +30,7 @@ def _report(run: Run) -> None:
     run.progress.start("report: scoring and timing on the test split", total=len(members) + 3 + 2 * (len(run.candidates) - 1))
     # Folded as its subnets are: spectral norm would be computed anew in every timed run.
     folded, _ = plain_copy(run.teacher, ())
-    teacher = measured(run, TEACHER, folded, costs=run.costs.costs(Candidate({})), identity=TEACHER)
+    teacher = measured(run, TEACHER, folded, costs=run.teacher_costs, identity=TEACHER)
     before = measured_package(run, "chosen, from the supernet", exported)
     after = measured_package(run, "chosen, fine-tuned", finetuned)
     others = _other_finalists(run)

@@ -89,6 +89,8 @@ class Objective:
             "perceptual_weight",
             "distillation_weight",
             "distillation_layers",
+            "terms",
+            "students",
         }
     )
     companions: ClassVar[tuple[str, ...]] = ()
