@@ -48,7 +48,7 @@ def imitated_data(experiment: Experiment, *, teacher: str | Path | None = None) 
     CheckpointError without the checkpoint; DataError for the inputs.
     """
     described = experiment.model_dump(mode="json", include={"seed", "data", "generator", "teacher", "device"})
-    return _imitated(json.dumps(described, sort_keys=True), experiment.name, _Key(experiment), None if teacher is None else Path(teacher))
+    return _imitated(json.dumps(described, sort_keys=True), _Key(experiment), None if teacher is None else Path(teacher))
 
 
 def write_outputs(experiment: Experiment, directory: Path, progress: Progress) -> None:
@@ -87,7 +87,7 @@ class _Key:
 
 
 @lru_cache(maxsize=2)
-def _imitated(described: str, name: str, key: _Key, teacher: Path | None) -> ImitatedDataset:
+def _imitated(described: str, key: _Key, teacher: Path | None) -> ImitatedDataset:
     experiment = key.experiment
     given = open_data(experiment.data, seed=experiment.seed)
     growth = _growth(experiment, given)
