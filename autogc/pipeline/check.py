@@ -72,15 +72,15 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     networks, problems = judging_networks(experiment, data)
     generator, found = _attempt("generator", experiment.generator, lambda: build_generator(experiment, data))
     problems += found
-    discriminator: nn.Module | None = None
-    if asks_discriminator(experiment, data):
+    asked, discriminator = asks_discriminator(experiment, data), None
+    if asked:
         discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
         problems += found
     downloads = () if networks is None else networks.downloads
-    if networks is not None and not problems:
+    if networks is not None and (discriminator is not None or not asked):
         problems += _judged_by(networks, discriminator)
     del networks  # They may be large, and are not needed until something is scored.
-    if generator is not None and not problems:
+    if generator is not None and (discriminator is not None or not asked):
         problems += network_problems(experiment, data, generator, discriminator)
     if problems:
         raise ConfigError(problems)

@@ -187,8 +187,9 @@ def test_what_cannot_be_imitated_is_said_before_anything_is_trained(tmp_path: Pa
         check(broken(experiment, generator=shrinking))
     for path in (tmp_path / "data" / "validation").iterdir():
         path.unlink()
+    emptied = {"name": "inputs", "args": {"root": str(tmp_path / "data"), "crop": 12}}
     with pytest.raises(DataError, match=r"validation: the folder .* holds no images"):
-        check(experiment)
+        check(broken(experiment, data=emptied))
 
 
 def test_images_of_different_sizes_need_a_crop(tmp_path: Path) -> None:
