@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -52,7 +53,8 @@ def imitated_data(experiment: Experiment, *, teacher: str | Path | None = None) 
 
 
 def write_outputs(experiment: Experiment, directory: Path, progress: Progress) -> None:
-    """Write what the teacher makes of every sample to ``directory/outputs``, as shards with their hashes, whole or not at all.
+    """Write what the teacher makes of every sample to ``directory/outputs``, as shards with their hashes, whole or not at all; a kill
+    loses nothing of what was made.
 
     What is there already is left as it is. Raises DataError where it is of another teacher or other inputs.
     """
@@ -63,14 +65,18 @@ def write_outputs(experiment: Experiment, directory: Path, progress: Progress) -
     assert data.given is not None
     maker = _Maker(experiment, data.given)
     growth = _growth(experiment, data.given)
+    # What a kill leaves is gone on with, unless it is of another teacher or of other inputs.
+    scratch = directory / f".{OUTPUTS}-{data.fingerprint[:16]}"
     alone = outputs_alone(
         data.given,
-        lambda split: maker.list_of(split, growth),
+        lambda split: OutputList(split, maker, growth, scratch=scratch / split.name),
         growth,
         description=f"outputs of {_named(experiment)}",
         fingerprint=data.fingerprint,
     )
     pack(alone, directory / OUTPUTS, progress=_Told(progress))
+    for left in directory.glob(f".{OUTPUTS}-*"):
+        shutil.rmtree(left)
 
 
 class _Key:
@@ -107,7 +113,7 @@ def _imitated(described: str, key: _Key, teacher: Path | None) -> ImitatedDatase
             stored: Split = getattr(_stored(teacher / OUTPUTS, fingerprint), split.name)
             with _undamaged(teacher / OUTPUTS):
                 return stored.load(progress).targets
-        return kept(maker.list_of(split, growth), progress, what=f"making the teacher's outputs: {split.name}")
+        return kept(OutputList(split, maker, growth), progress, what=f"making the teacher's outputs: {split.name}")
 
     return imitated(given, growth, outputs=outputs, teacher=_named(experiment), fingerprint=fingerprint)
 
@@ -167,9 +173,6 @@ class _Maker:
         self._experiment = experiment
         self._given = given
         self._teacher: nn.Module | None = None
-
-    def list_of(self, split: Split, growth: Growth) -> OutputList:
-        return OutputList(split, self, growth)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if self._teacher is None:
