@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from autogc.data.dataset import Dataset, Split
 from autogc.data.inputs import AskedInput, DomainInput, InputKind, NoiseInput, PictureInput
 from autogc.data.samples import DecodedList, Pictures, Samples, shape_of
+from autogc.files import replacing
 from autogc.progress import Progress
 
 # Inputs of one size that a generator is run on at a time.
@@ -31,9 +33,13 @@ class Growth(NamedTuple):
 
 
 class OutputList:
-    """What ``generate`` makes of a split's inputs (a ``PictureList``), rounded to 8 bits as images are saved. Made when it is asked for."""
+    """What ``generate`` makes of a split's inputs (a ``PictureList``), rounded to 8 bits as images are saved. Made when it is asked for.
 
-    def __init__(self, given: Split, generate: Generate, growth: Growth) -> None:
+    With ``scratch``, a directory, each output is kept there too, so that after a kill none is made again; who is done removes it.
+    """
+
+    def __init__(self, given: Split, generate: Generate, growth: Growth, *, scratch: Path | None = None) -> None:
+        self._scratch = scratch
         self._given = given
         self._generate = generate
         self._growth = growth
@@ -46,12 +52,14 @@ class OutputList:
 
     def take(self, places: Sequence[int]) -> list[np.ndarray]:
         samples = self._given.load()
-        found = []
-        for some in _of_one_size(places, self.shape):
+        found = {place: kept for place in places if (kept := self._left(place)) is not None}
+        for some in _of_one_size([place for place in places if place not in found], self.shape):
             with torch.inference_mode():
-                made = self._generate(self._given.input.make(samples, some, None, split=self._given.name).tensor)
-            found += list(eight_bits(made))
-        return found
+                made = eight_bits(self._generate(self._given.input.make(samples, some, None, split=self._given.name).tensor))
+            for place, output in zip(some, made, strict=True):
+                found[place] = output
+                self._leave(place, output)
+        return [found[place] for place in places]
 
     def shape(self, place: int) -> tuple[int, ...]:
         channels, scale, fixed = self._growth
@@ -62,6 +70,16 @@ class OutputList:
 
     def sizes(self) -> Sequence[tuple[int, ...]]:
         return [self.shape(place) for place in range(len(self))]
+
+    def _left(self, place: int) -> np.ndarray | None:
+        path = None if self._scratch is None else self._scratch / f"{place}.npy"
+        return np.load(path, allow_pickle=False) if path is not None and path.is_file() else None
+
+    def _leave(self, place: int, output: np.ndarray) -> None:
+        if self._scratch is not None:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            with replacing(self._scratch / f"{place}.npy") as beside, beside.open("wb") as file:
+                np.save(file, output, allow_pickle=False)
 
     def check(self, progress: Progress | None = None) -> None:
         self._given.load(progress).check(progress)

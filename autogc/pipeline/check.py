@@ -86,21 +86,21 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     problems += found
     teacher = generator
     if experiment.teacher.generator is not None:
-        asked = experiment.teacher.generator
-        teacher, found = _attempt("teacher.generator", asked, lambda: build_teacher_generator(experiment, data))
+        other = experiment.teacher.generator
+        teacher, found = _attempt("teacher.generator", other, lambda: build_teacher_generator(experiment, data))
         problems += found
-    discriminator: nn.Module | None = None
-    if asks_discriminator(experiment, data):
+    asked, discriminator = asks_discriminator(experiment, data), None
+    if asked:
         discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
         problems += found
     perceptual = experiment.losses.perceptual
     if perceptual is not None and experiment.losses.perceptual_weight:
         problems += _attempt("losses.perceptual", perceptual, lambda: PERCEPTUAL.build(perceptual.name, perceptual.args))[1]
     downloads = () if networks is None else networks.downloads
-    if networks is not None and not problems:
+    if networks is not None and (discriminator is not None or not asked):
         problems += _judged_by(networks, discriminator)
     del networks  # They may be large, and are not needed until something is scored.
-    if generator is not None and teacher is not None and not problems:
+    if generator is not None and teacher is not None and (discriminator is not None or not asked):
         problems += network_problems(experiment, data, generator, discriminator)
         problems += [] if problems or teacher is generator else teacher_problems(experiment, data, generator, teacher)
         problems += [] if problems else term_problems(experiment, data, generator, discriminator, teacher=teacher)

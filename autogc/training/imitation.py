@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -48,11 +49,12 @@ def imitated_data(experiment: Experiment, *, teacher: str | Path | None = None) 
     CheckpointError without the checkpoint; DataError for the inputs.
     """
     described = experiment.model_dump(mode="json", include={"seed", "data", "generator", "teacher", "device"})
-    return _imitated(json.dumps(described, sort_keys=True), experiment.name, _Key(experiment), None if teacher is None else Path(teacher))
+    return _imitated(json.dumps(described, sort_keys=True), _Key(experiment), None if teacher is None else Path(teacher))
 
 
 def write_outputs(experiment: Experiment, directory: Path, progress: Progress) -> None:
-    """Write what the teacher makes of every sample to ``directory/outputs``, as shards with their hashes, whole or not at all.
+    """Write what the teacher makes of every sample to ``directory/outputs``, as shards with their hashes, whole or not at all; a kill
+    loses nothing of what was made.
 
     What is there already is left as it is. Raises DataError where it is of another teacher or other inputs.
     """
@@ -63,14 +65,18 @@ def write_outputs(experiment: Experiment, directory: Path, progress: Progress) -
     assert data.given is not None
     maker = _Maker(experiment, data.given)
     growth = _growth(experiment, data.given)
+    # What a kill leaves is gone on with, unless it is of another teacher or of other inputs.
+    scratch = directory / f".{OUTPUTS}-{data.fingerprint[:16]}"
     alone = outputs_alone(
         data.given,
-        lambda split: maker.list_of(split, growth),
+        lambda split: OutputList(split, maker, growth, scratch=scratch / split.name),
         growth,
         description=f"outputs of {_named(experiment)}",
         fingerprint=data.fingerprint,
     )
     pack(alone, directory / OUTPUTS, progress=_Told(progress))
+    for left in directory.glob(f".{OUTPUTS}-*"):
+        shutil.rmtree(left)
 
 
 class _Key:
@@ -87,7 +93,7 @@ class _Key:
 
 
 @lru_cache(maxsize=2)
-def _imitated(described: str, name: str, key: _Key, teacher: Path | None) -> ImitatedDataset:
+def _imitated(described: str, key: _Key, teacher: Path | None) -> ImitatedDataset:
     experiment = key.experiment
     given = open_data(experiment.data, seed=experiment.seed)
     growth = _growth(experiment, given)
@@ -107,7 +113,7 @@ def _imitated(described: str, name: str, key: _Key, teacher: Path | None) -> Imi
             stored: Split = getattr(_stored(teacher / OUTPUTS, fingerprint), split.name)
             with _undamaged(teacher / OUTPUTS):
                 return stored.load(progress).targets
-        return kept(maker.list_of(split, growth), progress, what=f"making the teacher's outputs: {split.name}")
+        return kept(OutputList(split, maker, growth), progress, what=f"making the teacher's outputs: {split.name}")
 
     return imitated(given, growth, outputs=outputs, teacher=_named(experiment), fingerprint=fingerprint)
 
@@ -167,9 +173,6 @@ class _Maker:
         self._experiment = experiment
         self._given = given
         self._teacher: nn.Module | None = None
-
-    def list_of(self, split: Split, growth: Growth) -> OutputList:
-        return OutputList(split, self, growth)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if self._teacher is None:

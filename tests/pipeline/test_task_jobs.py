@@ -52,6 +52,11 @@ def test_the_whole_job(task: str, tmp_path: Path) -> None:
         names = [row.name for row in report.rows]
         assert len(run.evaluations) == min(3, run.space.size) and {one.state for one in run.evaluations} == {"complete"}
     assert ("bicubic" in " ".join(names)) == (task in ("super_resolution", "imitated_enlargement"))
+    # Of domains there are real images; of inputs and noise alone there are none.
+    truths = [row for row in report.rows if row.name.endswith("against the truth")]
+    assert len(truths) == (3 if task == "imitated_domains" else 0)
+    assert all("fid" in row.scores and "psnr" not in row.scores for row in truths)
+    assert any("compare with the teacher's outputs" in note for note in report.notes) == task.startswith("imitat")
     for row in report.rows:
         if row.name in ("teacher", "chosen, from the supernet", "chosen, fine-tuned"):
             assert EXPECTED[task] <= set(row.scores)

@@ -22,13 +22,14 @@ from autogc.data import Batch, training_batches
 from autogc.data.imitated import ImitatedDataset
 from autogc.data.packed.write import pack
 from autogc.errors import AutogcError, CheckpointError, ConfigError, DataError
+from autogc.files import sha256_file
 from autogc.metrics import Judge
 from autogc.models import build_generator_component
 from autogc.pipeline import check
 from autogc.pipeline.check_networks import task_problems
 from autogc.progress import Silent
 from autogc.training import train_supernet, train_teacher
-from autogc.training.imitation import imitated_data, write_outputs
+from autogc.training.imitation import _Maker, imitated_data, write_outputs
 from autogc.training.stage import asks_discriminator, build_data, build_generator
 from autogc.training.tasks import task_of
 from autogc.training.weights import load_weights
@@ -89,7 +90,7 @@ def test_what_domains_and_noise_ask_for_is_what_the_teacher_was_given(tmp_path: 
         assert not data.train.mirror  # a flipped input has another output
 
 
-def test_outputs_are_written_once_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_outputs_are_written_once_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = make_task_experiment("imitated_enlargement", tmp_path / "data")
     teacher = tmp_path / "teacher"
 
@@ -103,6 +104,22 @@ def test_outputs_are_written_once_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         write_outputs(experiment, teacher, Killing())
     assert not (teacher / "outputs").exists()
+    run: list[int] = []
+    make = _Maker.__call__
+
+    def counted(self: _Maker, inputs: Tensor) -> Tensor:
+        run.append(len(inputs))
+        return make(self, inputs)
+
+    monkeypatch.setattr(_Maker, "__call__", counted)
+    write_outputs(experiment, tmp_path / "once", Silent())
+    whole = sum(run)
+    run.clear()
+    write_outputs(experiment, teacher, Silent())
+    assert sum(run) < whole == sum(map(len, imitated_data(experiment).splits))  # those of before the kill were not made again
+    assert not list(teacher.glob(".outputs*"))
+    shards = [{path.relative_to(root): sha256_file(path) for path in root.rglob("*.parquet")} for root in (teacher, tmp_path / "once")]
+    assert shards[0] == shards[1]
     before = [one.batch([0]).target for one in imitated_data(experiment).splits if one.name != "train"]
     train_teacher(experiment, teacher)
     stamp = {path: path.stat().st_mtime_ns for path in (teacher / "outputs").rglob("*")}
@@ -187,8 +204,9 @@ def test_what_cannot_be_imitated_is_said_before_anything_is_trained(tmp_path: Pa
         check(broken(experiment, generator=shrinking))
     for path in (tmp_path / "data" / "validation").iterdir():
         path.unlink()
+    emptied = {"name": "inputs", "args": {"root": str(tmp_path / "data"), "crop": 12}}
     with pytest.raises(DataError, match=r"validation: the folder .* holds no images"):
-        check(experiment)
+        check(broken(experiment, data=emptied))
 
 
 def test_images_of_different_sizes_need_a_crop(tmp_path: Path) -> None:
