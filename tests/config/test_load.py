@@ -63,7 +63,7 @@ def test_every_problem_is_told_at_once_with_the_nearest_names(file: Path) -> Non
 
 def test_an_unknown_key_far_from_every_name_lists_them_all(file: Path) -> None:
     (problem,) = problems(file, overrides=("export.zzz=1",))
-    assert problem == "export.zzz: unknown key; valid: pick, finalists"
+    assert problem == "export.zzz: unknown key; valid: finalists, pick"
 
 
 def test_overrides_are_yaml_and_reach_names_with_dots(file: Path) -> None:
@@ -142,7 +142,17 @@ def test_differences_name_the_keys(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["search.evaluations=7", "device=cuda", "export.pick=best", "tracking.enabled=false", "teacher.log_every=1", "workers=2"]
+    "override",
+    [
+        "search.evaluations=7",
+        "device=cuda",
+        "export.pick=best",
+        "export.pick={fid: 10%}",
+        "export.finalists=3",
+        "tracking.enabled=false",
+        "teacher.log_every=1",
+        "workers=2",
+    ],
 )
 def test_what_may_change_keeps_the_fingerprint(file: Path, override: str) -> None:
     assert fingerprint(load_experiment(file)) == fingerprint(load_experiment(file, overrides=(override,)))
