@@ -92,11 +92,11 @@ def print_comparison(comparison: Comparison) -> None:
     """Print the table, the verdict, and where the rest is."""
     from autogc.cli.tables import subnet_table
     from autogc.pipeline.compare import verdict
-    from autogc.pipeline.compare.write import table_rows
+    from autogc.pipeline.compare.write import are_several, table_rows
 
     console, rows = make_console(), table_rows(comparison.outcomes)
     title = "The chosen subnet, compared (test split; costs: in brackets, times less than the teacher's"
-    several = any(row.intervals for row in rows)
+    several = are_several(comparison.outcomes)
     console.print()
     console.print(subnet_table(rows, title=f"{title}{'; scores: means and ranges' if several else ''})", teacher=rows[0]))
     for note in dict.fromkeys(note for one in comparison.outcomes for note in one.notes):

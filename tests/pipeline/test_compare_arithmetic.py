@@ -39,7 +39,7 @@ def outcome(after: SubnetRow, *, before: SubnetRow | None = None, ranking: Ranki
         supernet_steps=800,
         finetune_steps=400,
         teacher=row("teacher", fid=0.1, miou=0.9),
-        before=before or row("chosen, from the supernet", fid=9.0, miou=0.0),
+        before=before or row("chosen, from the supernet", fid=9.0, miou=0.0, pixel_accuracy=0.0),
         after=after,
         others={kind: dict(enumerate(rows)) for kind, rows in others.items()},
         uniform={"label": "base_channels 6"},
@@ -95,10 +95,13 @@ def test_the_ranking_by_hand() -> None:
 
 
 def test_the_verdict_where_the_subnet_is_better() -> None:
-    found = outcome(row("a", fid=0.5, miou=0.6, vol=3.0), uniform=[row("u", fid=value, miou=0.5, vol=9.0) for value in (0.6, 0.7, 0.8)])
+    found = outcome(
+        row("a", fid=0.5, pixel_accuracy=0.6, vol=3.0),
+        uniform=[row("u", fid=value, pixel_accuracy=0.5, vol=9.0) for value in (0.6, 0.7, 0.8)],
+    )
     assert verdict([found]) == [
-        "The chosen subnet beats the uniformly narrower generator in 3 of 3 seeds on FID and mIoU.",
-        "Fine-tuning made the chosen subnet better than it was in the supernet on FID and mIoU.",
+        "The chosen subnet beats the uniformly narrower generator in 3 of 3 seeds on FID and Pixel acc.",
+        "Fine-tuning made the chosen subnet better than it was in the supernet on FID and Pixel acc.",
     ]
 
 
@@ -125,7 +128,9 @@ def test_several_runs_are_counted_together() -> None:
     assert "better in 2 of 3 runs" in verdict(runs)[0] and "does NOT always beat" in verdict(runs)[0]
     table = {one.name: one for one in table_rows(runs)}
     assert table["u"].scores["fid"] == pytest.approx(1.7 / 3) and table["u"].intervals["fid"] == (0.4, 0.7)
+    assert table["a"].scores["fid"] == 0.5 and table["a"].intervals == {}
     assert averaged([runs[0].after]) is runs[0].after
+    assert averaged([row("narrower (base_channels 6)", fid=1.0), row("narrower (base_channels 7)", fid=2.0)]).name == "narrower"
 
 
 def test_a_comparison_is_json(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _against(pairs: Sequence[tuple[SubnetRow, SubnetRow]], other: str, *, object
     of = f"of {len(pairs)} {unit}{'' if len(pairs) == 1 else 's'}"
     said = []
     if won := [QUANTITIES[score].title for score in scores if wins[score] == len(pairs)]:
-        said.append(f"The chosen subnet beats {other} in {len(pairs)} {of} on {listed(won)}.")
+        said.append(f"The chosen subnet beats {other} in {len(pairs)} {of} on {_ended(listed(won))}")
     if some := [score for score in scores if 0 < wins[score] < len(pairs)]:
         each = listed([f"{_means(score, pairs)} on average, better in {wins[score]} {of})" for score in some])
         said.append(f"The chosen subnet does NOT always beat {other} on {each}.")
@@ -70,7 +70,7 @@ def _against(pairs: Sequence[tuple[SubnetRow, SubnetRow]], other: str, *, object
             f"The chosen subnet does NOT beat {other}: better in 0 {of} on {listed([_means(score, pairs) + ')' for score in lost])}."
         )
     if equal:
-        said.append(f"The chosen subnet equals {other} on {listed([QUANTITIES[score].title for score in equal])}.")
+        said.append(f"The chosen subnet equals {other} on {_ended(listed([QUANTITIES[score].title for score in equal]))}")
     return said
 
 
@@ -80,7 +80,7 @@ def _fine_tuning(pairs: Sequence[tuple[SubnetRow, SubnetRow]], *, objectives: Se
     worse = [score for score in changed if not all(better(score, after.scores[score], before.scores[score]) for after, before in pairs)]
     said = []
     if improved := [QUANTITIES[score].title for score in changed if score not in worse]:
-        said.append(f"Fine-tuning made the chosen subnet better than it was in the supernet on {listed(improved)}.")
+        said.append(f"Fine-tuning made the chosen subnet better than it was in the supernet on {_ended(listed(improved))}")
     if worse:
         said.append(f"Fine-tuning did NOT make it better on {listed([_means(score, pairs) + ' before)' for score in worse])}.")
     return said
@@ -111,6 +111,11 @@ def ranked(ranking: Ranking) -> list[str]:
                 f"{title} on average than the same architecture {trained}; the one that loses most is {_gap(score, max(gaps))}."
             )
     return said
+
+
+def _ended(text: str) -> str:
+    """Return a sentence with its full stop: some titles end with one."""
+    return text if text.endswith(".") else f"{text}."
 
 
 def _tau(value: float | None) -> str:

@@ -41,7 +41,7 @@ def write_comparison(comparison: Comparison, sentences: Sequence[str], *, tracke
         title=f"{' and '.join(one.run for one in outcomes)}: the chosen subnet, compared",
         sentences=sentences,
         rows=rows,
-        every=training_rows(outcomes) if any(row.intervals for row in rows[3:]) or len(outcomes) > 1 else (),
+        every=training_rows(outcomes) if are_several(outcomes) else (),
         tables=[table for one in outcomes if (table := ranking_table(one, several=len(outcomes) > 1)) is not None],
         notes=list(dict.fromkeys(note for one in outcomes for note in one.notes)),
         files=[name for name in (SCORES_PNG, GRID_PNG) if (directory / name).is_file()],
@@ -77,6 +77,11 @@ def table_rows(outcomes: Sequence[Outcome]) -> list[SubnetRow]:
     return rows
 
 
+def are_several(outcomes: Sequence[Outcome]) -> bool:
+    """Return whether rows of the table stand for several trainings."""
+    return len(outcomes) > 1 or any(len(rows) > 1 for one in outcomes for rows in one.others.values())
+
+
 def training_rows(outcomes: Sequence[Outcome]) -> list[SubnetRow]:
     """Return a row for each training, named with its seed and, where there are several, its run."""
     several = len(outcomes) > 1
@@ -89,17 +94,21 @@ def training_rows(outcomes: Sequence[Outcome]) -> list[SubnetRow]:
 
 
 def averaged(rows: Sequence[SubnetRow]) -> SubnetRow:
-    """Return the mean of rows, each score's interval from the worst to the best of them; a single row as it is."""
+    """Return the mean of rows, with the lowest and the highest of each score where they differ; a single row as it is.
+
+    What is in brackets in a name, such as how narrow the uniform generator is, is left out where it is not the same in all.
+    """
     if len(rows) == 1:
         return rows[0]
     scores = [score for score in rows[0].scores if all(score in row.scores for row in rows)]
     ranges = {score: (min(row.scores[score] for row in rows), max(row.scores[score] for row in rows)) for score in scores}
-    costs = {name: [getattr(row, name) for row in rows] for name in COST_FIELDS}
+    name = rows[0].name if len({row.name for row in rows}) == 1 else rows[0].name.partition(" (")[0]
+    costs = {cost: [getattr(row, cost) for row in rows] for cost in COST_FIELDS}
     return SubnetRow(
-        rows[0].name,
+        name,
         scores={score: fmean(row.scores[score] for row in rows) for score in scores},
-        intervals=ranges,
-        **{name: fmean(values) for name, values in costs.items() if None not in values},  # type: ignore[arg-type]
+        intervals={score: ends for score, ends in ranges.items() if ends[0] < ends[1]},
+        **{cost: fmean(values) for cost, values in costs.items() if None not in values},  # type: ignore[arg-type]
     )
 
 
