@@ -173,6 +173,13 @@ class TeacherConfig(Optimization):
         return self
 
 
+def _steps_or_share(value: Any) -> Any:
+    steps = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if value == "auto" or steps or (isinstance(value, float) and 0 < value < 1):
+        return value
+    raise ValueError(f"must be a number of steps (300), a share of them between 0 and 1 (0.1), or auto, got {value!r}")
+
+
 class SupernetConfig(Optimization):
     # What it starts from where the teacher is another generator (teacher.generator): weights of ``generator``, fresh ones when absent.
     checkpoint: str | None = None
@@ -192,7 +199,7 @@ class SupernetConfig(Optimization):
     calibration_images: Positive = 128
     # Steps (1000), or a share of them (0.1), between two looks at what subnets make of watch_images validation inputs, beside answers that
     # cost nothing. auto: as often as costs some 3 percent of the training.
-    watch_every: Positive | Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = "auto"
+    watch_every: Annotated[int | float | Literal["auto"], BeforeValidator(_steps_or_share)] = "auto"
     watch_images: Annotated[int, Field(ge=2)] = 8
     # Search a supernet that is no better than those answers; without it the run ends before the search.
     accept_trivial: bool = False

@@ -168,3 +168,18 @@ def test_a_perceptual_term_has_a_network_and_a_weight(file: Path) -> None:
     assert "perceptual_weight" in problems(file, overrides=("losses.perceptual_weight=10",))[0]
     assert "perceptual_weight" in problems(file, overrides=(network,))[0]
     assert load_experiment(file, overrides=(network, "losses.perceptual_weight=0")).losses.perceptual is not None
+
+
+@pytest.mark.parametrize(("given", "found"), [("300", 300), ("0.1", 0.1), ("auto", "auto")])
+def test_looks_are_taken_by_steps_or_by_share(given: str, found: object, file: Path, tmp_path: Path) -> None:
+    experiment = load_experiment(file, overrides=(f"supernet.watch_every={given}",))
+    assert experiment.supernet.watch_every == found and type(experiment.supernet.watch_every) is type(found)
+    dump_experiment(experiment, tmp_path / "again.yaml")
+    assert load_experiment(tmp_path / "again.yaml") == experiment
+    assert fingerprint(experiment) == fingerprint(load_experiment(file))
+
+
+@pytest.mark.parametrize("given", ["0", "1.5", "never", "true", "-3"])
+def test_an_interval_that_is_none_is_one_problem(given: str, file: Path) -> None:
+    (problem,) = problems(file, overrides=(f"supernet.watch_every={given}",))
+    assert problem.startswith("supernet.watch_every: ") and "must be a number of steps (300), a share of them" in problem

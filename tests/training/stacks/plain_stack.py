@@ -1,4 +1,4 @@
-"""A generator of the kind that real super-resolution networks are: convolutions, PReLUs, PixelShuffle, beside a nearest enlargement."""
+"""A generator of the kind that real super-resolution networks are: convolutions of one width, PReLUs, PixelShuffle."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ NORMS = {"none": lambda width: nn.Identity(), "batch": nn.BatchNorm2d, "instance
 
 
 class PlainStack(nn.Module):
-    def __init__(self, norm: str = "none", width: int = 16, convolutions: int = 6) -> None:
+    def __init__(self, norm: str = "none", width: int = 32, convolutions: int = 6) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1), NORMS[norm](width), nn.PReLU(width)]
         for _ in range(convolutions):
@@ -16,4 +16,4 @@ class PlainStack(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.body(x), 2) + F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return F.pixel_shuffle(self.body(x), 2)
