@@ -235,7 +235,7 @@ class Supernet(nn.Module):
             for layer in self.quantizable:
                 bits = None if any(unit.holds(layer) for unit in skipped) else candidate.get("activation_bits", layer)
                 for part in self._parts([layer]):
-                    part.activation_bits = bits
+                    part.activation_bits = bits  # type: ignore[assignment]
             with attributes_following(self.module, tensors), skipping(self.module, skipped):
                 yield tensors
         finally:
