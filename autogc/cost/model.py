@@ -73,8 +73,8 @@ class CostModel:
         skipped = frozenset(unit.name for unit in self._supernet.skipped(candidate))
         peak = self._peak_without(skipped)
         # A formula for each set of left-out units pays for many candidates at once (``costs_of``), and not for one.
-        count = peak.recorded if skipped else peak.of
-        found["peak_activation_bytes"] = count(kept, separable=separable, quantized=quantized)
+        peak_of = peak.recorded if skipped else peak.of
+        found["peak_activation_bytes"] = peak_of(kept, separable=separable, quantized=quantized)
         return {name: found[name] for name in names}
 
     @property
