@@ -86,7 +86,8 @@ class CostModel:
         if skipped not in self._peaks:
             full = {name: group.size for name, group in self._groups.items()}
             macs = sum(int(term.counts(full, {})[0]) for term in self._terms)
-            self._peaks[skipped] = PeakModel(self._supernet, macs=macs, skipped=skipped)
+            whole = self._peak_without(frozenset()) if skipped else None
+            self._peaks[skipped] = PeakModel(self._supernet, macs=macs, skipped=skipped, whole=whole)
         return self._peaks[skipped]
 
     @cached_property
@@ -168,7 +169,7 @@ class CostModel:
 
     def least(self, cost: str) -> int:
         """Return the smallest value that a cost takes anywhere in the space; a lower bound of a peak without a formula,
-        or with more than 64 sets of units that may be left out."""
+        or with more than 512 sets of units that may be left out."""
         return self._least_of(_known(cost))[0]
 
     def least_genotype(self, cost: str) -> dict[str, Value]:

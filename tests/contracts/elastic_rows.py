@@ -88,7 +88,7 @@ REGISTERED: dict[str, Row] = {
     "unet": registered("unet", {"base_channels": 8, "downs": 5}, (3, 32, 32), groups=9, sites=5),
 }
 USERS: dict[str, Row] = {
-    "attention": written("attention.py", "AttentionGenerator", (12, 1, 1), groups=4, sites=1, fixed={"parametrization": 7}),
+    "attention": written("attention.py", "AttentionGenerator", (12, 1, 1), groups=4, sites=1, units=1, fixed={"parametrization": 7}),
     "convnext": written("convnext.py", "ConvNeXtGenerator", (3, 16, 16), groups=4, sites=2, units=2),
     "dense_block": written("dense_block.py", "DenseNet", (3, 16, 16), groups=7, sites=9, units=3),
     "pixel_shuffle": written("pixel_shuffle.py", "ShuffleSR", (3, 8, 8), groups=6, sites=7, units=2, fixed={"parametrization": 4}),

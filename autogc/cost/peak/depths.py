@@ -14,9 +14,9 @@ from autogc.cost.tables import Allowed, Controls
 from autogc.supernet.groups import ChannelGroup
 
 # Fewer subnets than this without some units are recorded, which is quicker than finding a formula for that set.
-FEW = 8
+FEW = 3
 # More sets of left-out units than this are not looked through for the least: it is a lower bound then.
-MOST_SETS = 64
+MOST_SETS = 512
 Skipped = frozenset[str]
 
 

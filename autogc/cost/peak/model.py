@@ -27,10 +27,14 @@ class PeakModel:
     linear in the kept channels, so what is held at any moment is a polynomial in them, and the peak their maximum. This is compared with
     recordings of random subnets; where it fails (``problem`` says why), every subnet that is asked for is recorded: as exact, but tens of
     milliseconds each.
+
+    Where units are ``skipped``, the formulas are those of the ``whole`` generator's model without their steps, put to the test too.
     """
 
-    def __init__(self, supernet: Supernet, *, macs: int, skipped: Collection[str] = ()) -> None:
+    def __init__(self, supernet: Supernet, *, macs: int, skipped: Collection[str] = (), whole: PeakModel | None = None) -> None:
         self._subnets = ShapeSubnets(supernet, real=macs <= SMALL_MACS, skipped=skipped)
+        self._whole = whole
+        self._left_out = [name for unit in skipped for name in supernet.units[unit].modules]
         self._recorded: dict[tuple[object, ...], int] = {}
         self.input_bytes = 4 * _product(supernet.example_shape)
 
@@ -65,31 +69,51 @@ class PeakModel:
 
     @cached_property
     def _passage(self) -> Passage:
+        if self._whole is not None:
+            return self._whole._passage.without(self._left_out)
         return self._fitted(separable=(), quantized=())
+
+    @cached_property
+    def _other(self) -> Passage:
+        if self._whole is not None:
+            return self._whole._other.without(self._left_out)
+        return self._fitted(separable=self._subnets.separable, quantized=self._subnets.quantizable)
 
     @cached_property
     def _plain(self) -> tuple[list[Step] | None, str | None]:
         try:
-            return steps_of(self._passage, None, self._subnets.layer_of), None
+            steps = steps_of(self._passage, None, self._subnets.layer_of)
         except UnfitError as error:
             return None, str(error)
+        if self._whole is None:
+            return steps, None
+        self.__dict__["_plain"] = (steps, None)
+        return self._tested(steps, self._drawn(random.Random(0)), separable=(), quantized=())
 
     @cached_property
     def _both(self) -> tuple[list[Step] | None, str | None]:
         try:
-            other = self._fitted(separable=self._subnets.separable, quantized=self._subnets.quantizable)
-            steps = steps_of(self._passage, other, self._subnets.layer_of)
+            steps = steps_of(self._passage, self._other, self._subnets.layer_of)
         except UnfitError as error:
             return None, str(error)
         self.__dict__["_both"] = (steps, None)  # what ``of`` goes by while it is put to the test
         generator = random.Random(1)
-        kept = {name: generator.randint(1, group.size // group.multiple) * group.multiple for name, group in self._subnets.groups.items()}
+        kept = self._drawn(generator)
         chosen = [
             [layer for layer in sorted(layers) if generator.random() < 0.5]
             for layers in (self._subnets.separable, self._subnets.quantizable)
         ]
-        counted = self.of(kept, separable=chosen[0], quantized=chosen[1])
-        found = self._subnets.record(kept, separable=chosen[0], quantized=chosen[1]).peak
+        return self._tested(steps, kept, separable=chosen[0], quantized=chosen[1])
+
+    def _drawn(self, generator: random.Random) -> dict[str, int]:
+        return {name: generator.randint(1, group.size // group.multiple) * group.multiple for name, group in self._subnets.groups.items()}
+
+    def _tested(
+        self, steps: list[Step], kept: Mapping[str, int], *, separable: Collection[str], quantized: Collection[str]
+    ) -> tuple[list[Step] | None, str | None]:
+        """Return the steps where what they say of a subnet is what it is recorded to hold, else the problem."""
+        counted = self.of(kept, separable=separable, quantized=quantized)
+        found = self._subnets.record(kept, separable=separable, quantized=quantized).peak
         return (steps, None) if counted == found else (None, f"a subnet of mixed operators holds {found:,} bytes, not {counted:,}")
 
     def _fitted(self, *, separable: Collection[str], quantized: Collection[str]) -> Passage:

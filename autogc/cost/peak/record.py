@@ -32,12 +32,17 @@ class Storage:
 
 @dataclass
 class Call:
-    """One call of a watched module: the steps from ``start`` to before ``stop`` are its own; ``held`` are the storages that were there."""
+    """One call of a watched module: the steps from ``start`` to before ``stop`` are its own; ``held`` are the storages that were there.
+
+    ``source`` and ``made`` are the storages of its first argument and of its output, None where these are no tensors that are followed.
+    """
 
     name: str
     start: int
     held: frozenset[int]
     stop: int = -1
+    source: int | None = None
+    made: int | None = None
 
 
 @dataclass
@@ -74,6 +79,11 @@ class _Recorder(TorchDispatchMode):
         for key in [key for key, (storage, _) in self._live.items() if storage.expired()]:
             del self._live[key]
         return frozenset(index for _, index in self._live.values())
+
+    def index_of(self, value: object) -> int | None:
+        """Return which storage a tensor has; None of anything else, and of weights."""
+        found = self._live.get(value.untyped_storage()._cdata) if isinstance(value, Tensor) else None
+        return None if found is None else found[1]
 
     def _see(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
@@ -121,14 +131,15 @@ def _watching(module: nn.Module, names: Iterable[str], recorder: _Recorder) -> I
 
     def enter(name: str) -> Any:
         def hook(part: nn.Module, args: Any) -> None:
-            call = Call(name, len(steps), recorder.held())
+            call = Call(name, len(steps), recorder.held(), source=recorder.index_of(args[0]) if args else None)
             calls.append(call)
             open_calls.append(call)
 
         return hook
 
     def leave(part: nn.Module, args: Any, output: Any) -> None:
-        open_calls.pop().stop = len(steps)
+        call = open_calls.pop()
+        call.stop, call.made = len(steps), recorder.index_of(output)
 
     handles: list[Any] = []
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autogc.cost.formula import TensorSize
+from autogc.cost.peak.fit import UnfitError
 from autogc.cost.peak.record import Call, Recording
 
 # Monomial (groups, ascending; a group twice for its square; none for the constant) -> coefficient.
@@ -37,6 +39,33 @@ class Passage:
     def held(self, storages: Iterable[int]) -> Polynomial:
         """Return what these storages weigh together."""
         return added(self.weights[index] for index in storages)
+
+    def without(self, modules: Collection[str]) -> Passage:
+        """Return the passage in which these modules, whose calls were recorded, give back what they are given.
+
+        Their steps are gone, and what they made is the storage that went in. Raises UnfitError for one that is not followed throughout.
+        """
+        calls = [call for call in self.recording.calls if call.name in modules]
+        same: dict[int, int] = {}
+        for call in calls:
+            if call.source is None or call.made is None:
+                raise UnfitError(f"{call.name} does not make a tensor of another")
+            if call.made != call.source:
+                same[call.made] = same.get(call.source, call.source)
+        gone = {step for call in calls for step in range(call.start, call.stop)}
+        left = [step for step in range(len(self.recording.steps) + 1) if step not in gone]
+        place = [bisect_left(left, step) for step in range(len(self.recording.steps) + 1)]
+
+        def held(storages: Iterable[int]) -> frozenset[int]:
+            return frozenset(same.get(index, index) for index in storages)
+
+        remaining = [
+            Call(call.name, place[call.start], held(call.held), place[call.stop])
+            for call in self.recording.calls
+            if not any(one.start <= call.start and call.stop <= one.stop for one in calls)
+        ]
+        steps = [held(self.recording.steps[step]) for step in left[:-1]]
+        return Passage(Recording(self.recording.storages, steps, remaining), self.weights)
 
     def inside(self, call: Call) -> list[Polynomial]:
         """Return what a call adds, step by step, to what was held when it began."""

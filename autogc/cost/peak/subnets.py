@@ -73,5 +73,6 @@ class ShapeSubnets:
             example = torch.zeros(self._supernet.example_shape)
         module = self._supernet.extract(candidate, tensors=tensors)
         inner = [f"{holder}.layer" for holder, layer in self.layer_of.items() if layer in quantized]
+        units = [name for unit in self._supernet.units.values() if unit.name not in self._skipped for name in unit.modules]
         with mode:
-            return record(module, example, watch=[*self.layer_of, *inner])
+            return record(module, example, watch=dict.fromkeys([*self.layer_of, *inner, *units]))
