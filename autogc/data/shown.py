@@ -17,7 +17,7 @@ def shown_input(data: Dataset, split: Split, batch: Batch) -> tuple[Tensor | Non
         case DomainInput() | AskedInput():
             assert batch.wanted is not None
             wanted = [name for name, there in zip(data.domain_names, batch.wanted[0].tolist(), strict=True) if there]
-            return batch.input[0, : data.input_channels - len(data.domain_names)], "to " + (", ".join(wanted) or "none of the domains")
+            return batch.input[0, : batch.input.shape[1] - len(data.domain_names)], "to " + (", ".join(wanted) or "none of the domains")
         case LabelInput(channels=channels):
             return batch.input[0, :channels], ""  # without the borders between instances
     return batch.input[0], ""

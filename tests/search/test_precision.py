@@ -137,7 +137,9 @@ def test_the_judge_is_left_where_the_other_stages_use_it(
     supernet: Supernet, small_space: Space, small_costs: CostModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver, "search_with", lambda make_evaluator, **given: make_evaluator())
-    experiment: Any = SimpleNamespace(name="test", seed=0, search=SearchConfig(precision="auto", batch_size="auto"), scores=None)
+    experiment: Any = SimpleNamespace(
+        name="test", seed=0, search=SearchConfig(precision="auto", batch_size="auto"), scores=None, scored=("fid",)
+    )
     judge: Any = FakeJudge("cuda")
     data: Any = SimpleNamespace(validation=FakeSplit())
     evaluator: Any = driver.run_search(

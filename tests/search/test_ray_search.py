@@ -74,7 +74,7 @@ def test_a_search_over_a_real_supernet(
         images=3,
         sampler={"name": "random"},  # type: ignore[arg-type]
     )
-    experiment: Any = SimpleNamespace(name="real", seed=5, search=config, scores=None)
+    experiment: Any = SimpleNamespace(name="real", seed=5, search=config, scores=None, scored=("fid",))
     data: Any = SimpleNamespace(validation=FakeSplit())
     seen, progress = [], Notes()
 

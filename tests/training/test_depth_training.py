@@ -122,7 +122,7 @@ def shallow_experiment() -> Experiment:
     return make_experiment(
         generator={"name": "resnet", "args": {"base_channels": 8, "blocks": 2}},
         losses={"distillation_layers": ["down2", "blocks.1"], "reconstruction_weight": 10.0},
-        supernet={**OPTIMIZATION, "skip": ["blocks.*"], "sampling": "sandwich"},
+        supernet={**OPTIMIZATION, "skip": ["blocks.*"], "sampling": "sandwich", "accept_trivial": True},
         space={
             "stages": {"all": ["*"]},
             "dimensions": {

@@ -31,7 +31,7 @@ from autogc.training.teaching import asked_files, student_objective
 from autogc.training.trainer import CriticSide
 
 OPTIMIZATION = {"steps": 2, "batch_size": 2, "checkpoint_every": 1, "log_every": 1}
-STAGES = dict.fromkeys(("teacher", "supernet", "finetune"), OPTIMIZATION)
+STAGES = {**dict.fromkeys(("teacher", "finetune"), OPTIMIZATION), "supernet": {**OPTIMIZATION, "accept_trivial": True}}
 TOGETHER = {
     "ssim": 10.0,
     "total_variation": 1e-5,

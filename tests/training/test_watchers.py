@@ -42,6 +42,7 @@ class Counting:
 
     def __init__(self, kill_at: int | None = None) -> None:
         self.generator, self.discriminator = Side(), Side()
+        self.engines = {"generator": self.generator, "discriminator": self.discriminator}
         self.generator.module.weight.data.zero_()
         self._kill_at = kill_at
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -93,11 +94,12 @@ class SupernetWatch:
             )
         self._trivial = self._scene.trivial()
         self._trivial_db = {name: self._scene.to_answer(images) for name, images in self._trivial.items()}
+        self._trivial_truth_db = {name: self._scene.to_truth(images) for name, images in self._trivial.items()}
         self._best = best_trivial(rule, self._trivial_db)
         self._record = Record(directory / DIRECTORY, about=self._about(identity))
 
     def _about(self, identity: str) -> dict[str, Any]:
-        truth = {name: self._scene.to_truth(images) for name, images in self._trivial.items()}
+        truth = self._trivial_truth_db
         return {
             "identity": identity,
             "measure": "PSNR in dB over 8-bit images, the mean over images",
@@ -173,7 +175,13 @@ class SupernetWatch:
 
     def _verdict(self, step: int) -> Verdict:
         row = self._row(step)
-        return judged(self._rule, row["to_teacher"], self._trivial_db, row["variation"])
+        verdict = judged(self._rule, row["to_teacher"], self._trivial_db, row["variation"])
+        trivial = {name: value for name, value in self._trivial_truth_db.items() if value is not None}
+        if not trivial:
+            return verdict
+        # Students of pairs learn the truth, and may find it by another way than the teacher's images.
+        true = judged(self._rule, row["to_truth"], trivial, row["variation"])
+        return replace(verdict, trivial=tuple(name for name in verdict.trivial if name in true.trivial))
 
     def _row(self, step: int) -> dict[str, Any]:
         row = self._record.at(step)
