@@ -35,7 +35,8 @@ class Optimization(Section):
 
     steps: Positive
     batch_size: Positive = 4
-    # The generator's; discriminators are trained by Adam. Muon (training/muon.py) takes fewer steps where imitation is the aim.
+    # The generator's; discriminators are trained by Adam. Muon (training/muon.py) has decays of its own, not ``betas``, and takes fewer
+    # steps where imitation is the aim.
     optimizer: Literal["adam", "muon"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     # The discriminator's, where it is another (GauGAN).

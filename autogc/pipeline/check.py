@@ -94,7 +94,8 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
         discriminator, found = _attempt("discriminator", experiment.discriminator, lambda: build_discriminator(experiment, data))
         problems += found
     perceptual = experiment.losses.perceptual
-    if perceptual is not None and experiment.losses.perceptual_weight:
+    losses = experiment.losses
+    if perceptual is not None and (losses.perceptual_weight or losses.students.perceptual_weight or losses.active_terms()):
         problems += _attempt("losses.perceptual", perceptual, lambda: PERCEPTUAL.build(perceptual.name, perceptual.args))[1]
     downloads = () if networks is None else networks.downloads
     if networks is not None and (discriminator is not None or not asked):

@@ -120,7 +120,8 @@ def _critic_problems(experiment: Experiment, data: Dataset, discriminator: nn.Mo
     finally:
         discriminator.train()
     problems = []
-    if experiment.losses.feature_matching_weight and not found.features:
+    asked = experiment.losses.feature_matching_weight or experiment.losses.of_students().feature_matching_weight
+    if asked and not found.features:
         problems.append(f"losses.feature_matching_weight: the discriminator {name!r} gives no features; multi_scale does")
     if data.kind == "domains" and not _tells(found, len(data.domain_names)):
         problems.append(f"discriminator {name!r} does not tell the dataset's {len(data.domain_names)} domains apart; stargan does")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -170,7 +170,6 @@ class Run:
     def judge(self) -> Judge:
         """The networks that score images; trained at first use where the experiment says so, and kept in ``evaluators/``."""
         from autogc.metrics import Judge
-        from autogc.training.stage import asks_discriminator
 
         return Judge.prepare(
             self.experiment.scores,
@@ -179,8 +178,15 @@ class Run:
             seed=self.experiment.seed,
             device=self.device,
             progress=self.progress,
-            discriminator=self._discriminator if asks_discriminator(self.experiment, self.data) else None,
+            discriminator=self.discriminator,
         )
+
+    @property
+    def discriminator(self) -> Callable[[], nn.Module] | None:
+        """What gives judges the teacher's discriminator; None where the losses ask for none."""
+        from autogc.training.stage import asks_discriminator
+
+        return self._discriminator if asks_discriminator(self.experiment, self.data) else None
 
     def _discriminator(self) -> nn.Module:
         """The teacher's, or its architecture where the teacher is gone and the judge has its weights."""

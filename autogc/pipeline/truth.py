@@ -52,6 +52,7 @@ def measured_against_truth(run: Run, generators: Mapping[str, tuple[str, nn.Modu
                 seed=run.experiment.seed,
                 device=run.device,
                 progress=run.progress,
+                discriminator=run.discriminator,
             )
             judged = judge.score(generating(module, run.device), given.test)
             row = SubnetRow(name, scores=judged.scores, intervals=judged.intervals, details=judged.details)

@@ -49,7 +49,8 @@ class BudgetSampling:
 
     def __init__(self, costs: CostModel, limits: Mapping[str, float], *, subnets: int, seed: int) -> None:
         columns = costs.draw(DRAWS, derived_seed(seed, "budget"))
-        columns = np.concatenate([columns, costs.space.indices(costs.least_genotype("macs"))[None]])
+        cheapest = [costs.space.indices(costs.least_genotype(name)) for name in dict.fromkeys(("macs", *limits))]
+        columns = np.concatenate([columns, *(row[None] for row in (*cheapest, costs.space.indices(costs.space.smallest())))])
         allowed = columns[costs.feasible(columns, limits)]
         if not len(allowed):
             raise InfeasibleError(f"supernet.sampling: none of {len(columns):,} candidates meets {dict(limits)}; raise the limits")

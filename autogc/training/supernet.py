@@ -211,7 +211,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         supernet=supernet,
         space=space,
         teacher=fixed_teacher,
-        rule=rule_of(data.kind, experiment.losses, has_critic=objective.needs_critic),
+        rule=rule_of(data.kind, objective.weights, has_critic=objective.needs_critic),
         directory=directory,
         identity=own,
         worker=worker,

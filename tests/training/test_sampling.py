@@ -12,6 +12,7 @@ from autogc.supernet.candidate import Candidate
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
 from autogc.training.sampling import BudgetSampling, CandidateSampling
+from autogc.training.watch.subnets import watched_subnets
 
 
 class Three:
@@ -86,6 +87,15 @@ def test_a_budget_gives_cheap_subnets_their_share(costs: CostModel) -> None:
     low, high = (np.log(costs.costs(one)["macs"]) for one in (sampling(0)[1], sampling(0)[0]))
     share, uniform = (np.mean(macs < low + (high - low) / 3) for macs in (found, np.log(costs.costs_of(costs.draw(1000, 0))["macs"])))
     assert uniform < share and abs(share - 1 / 3) < 0.1
+
+
+def test_a_budget_that_hardly_anything_meets_finds_it(costs: CostModel) -> None:
+    """Of 216 subnets the one with the fewest parameters."""
+    least = costs.least("params")
+    sampling = BudgetSampling(costs, {"params": float(least)}, subnets=1, seed=0)
+    assert all(costs.costs(one)["params"] == least for one in sampling(0))
+    looked = watched_subnets(costs.space, costs, {"params": float(least)}, seed=0, budget=True)
+    assert all(costs.costs(one.candidate)["params"] == least for one in looked)
 
 
 def test_a_budget_that_nothing_meets_is_refused(costs: CostModel) -> None:

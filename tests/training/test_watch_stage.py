@@ -23,6 +23,7 @@ def watched(**changes: Any) -> Experiment:
     settings = {**OPTIMIZATION, "learning_rate": 1e-9, "decompose": ["blocks.*"], "watch_every": 2, **changes}
     made = make_experiment().model_dump()
     made["space"]["dimensions"] = {"weight_bits": {"choices": {"*": [32, 8]}}}
+    made["search"]["constraints"] = {"fid": 1e9, "storage_bytes": 1e9}  # one that only an evaluation can tell, one that counting does
     return Experiment.model_validate({**made, "supernet": settings})
 
 

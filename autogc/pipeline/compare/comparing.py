@@ -20,7 +20,6 @@ from autogc.pipeline.compare.write import draw_pictures, write_comparison
 from autogc.pipeline.job import find_stage
 from autogc.pipeline.run import EXPERIMENT
 from autogc.pipeline.score import identity_of, measured, measured_package, notes
-from autogc.supernet.candidate import Candidate
 from autogc.supernet.conversion import plain_copy
 from autogc.tracking.album import GRID_PNG
 from autogc.tracking.table import TEACHER, SubnetRow
@@ -105,7 +104,7 @@ def _outcome(run: Run, directory: Path, asked: Asked) -> Outcome:
     exported, finetuned = load_package(run.exported, source=source), load_package(run.finetuned, source=source)
     run.progress.start("compare: scoring the teacher and the chosen subnet on the test split", total=3)
     folded, _ = plain_copy(run.teacher, ())
-    teacher = measured(run, TEACHER, folded, costs=run.costs.costs(Candidate({})), identity=TEACHER)
+    teacher = measured(run, TEACHER, folded, costs=run.teacher_costs, identity=TEACHER)
     run.progress.update(1)
     before = measured_package(run, "chosen, from the supernet", exported)
     run.progress.update(2)

@@ -45,6 +45,10 @@ def watched_subnets(
     level = generator.random((POOL, 1))
     pool = np.unique(generator.binomial(sizes - 1, level, size=(POOL, len(sizes))), axis=0)
     pool = generator.permutation(pool)
+    if budget:  # where hardly anything meets the limits, what is cheapest by each of them does
+        names = [name for name in constraints if name not in costs.unknown and name != "peak_activation_bytes"]
+        cheap = [space.indices(costs.least_genotype(name)) for name in dict.fromkeys(("macs", *names))]
+        pool = np.concatenate([pool, [*cheap, sizes - 1]])
     usable = pool[_meeting(pool, costs, constraints)]
     usable = usable if len(usable) else pool
     chosen = _spread(usable, costs)

@@ -80,7 +80,7 @@ class SupernetWatch:
         self._subnets = watched_subnets(
             space,
             CostModel(supernet, space),
-            experiment.search.constraints,
+            experiment.search.cost_limits,
             seed=experiment.seed,
             budget=config.sampling == "budget",
         )
