@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from autogc.pipeline.run import Run
 
 WIDTH_ARGUMENT = "base_channels"
+# So many fewer MACs than the chosen subnet, as a share, still are equally many: the next size up may have a quarter more.
+EQUAL = 0.02
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,14 @@ class Uniform:
             )
         smaller = "" if self.below is None else f" ({self.below[0]} has {shown('macs', self.below[1])})"
         return (
-            f"Uniformly narrower: {self.label}, {own} MACs, the nearest that has no fewer than the chosen subnet's {wanted}{smaller}; "
-            "where they differ, the difference is in its favour."
+            f"Uniformly narrower: {self.label}, {own} MACs, the nearest that has no fewer, by more than {EQUAL:.0%}, than the chosen "
+            f"subnet's {wanted}{smaller}."
         )
 
 
 def uniform_of(run: Run, macs: float, path: Path) -> Uniform:
-    """Return the uniformly narrower generator of the run that has the fewest MACs of those with at least ``macs``; kept in ``path``."""
+    """Return the uniformly narrower generator of the run that has the fewest MACs of those with at least ``macs``, or less by no more than
+    ``EQUAL``; kept in ``path``."""
     if path.is_file():
         kept = read_json(path)
         if kept["wanted"] == macs:
@@ -135,7 +138,7 @@ def _by_argument(run: Run, wanted: float) -> Uniform | None:
     if len(sizes) < 2 or macs(sizes[0]) >= macs(sizes[-1]):
         return None
     run.progress.note("compare: looking for the uniformly narrower generator")
-    size, before = nearest_from_above(sizes, macs, wanted)
+    size, before = nearest_from_above(sizes, macs, wanted * (1 - EQUAL))
     below = None if before is None else (f"{WIDTH_ARGUMENT} {before}", macs(before))
     return Uniform(f"{WIDTH_ARGUMENT} {size}", macs(size), wanted, base_channels=size, below=below)
 
@@ -155,7 +158,7 @@ def _by_groups(run: Run, wanted: float) -> Uniform:
     def label(place: int) -> str:
         return f"every layer at {100 * shares[place]:.3g} %"
 
-    place, before = nearest_from_above(range(len(shares)), macs, wanted)
+    place, before = nearest_from_above(range(len(shares)), macs, wanted * (1 - EQUAL))
     below = None if before is None else (label(before), macs(before))
     return Uniform(label(place), macs(place), wanted, widths=widths(place), below=below)
 
