@@ -163,6 +163,8 @@ class Tracker:
         if unsent:
             scored = sum(isinstance(message, Scored) for message in unsent)
             counts = f"{scored} evaluations, {len(points)} values of curves and {len(files)} files"
+            if not (scored or points or files):
+                counts = "the front as it is now, or that the run ended,"
             self._problems.append(f"{counts} could not be sent to {self._runs.uri}; the same command sends them when it is reachable")
 
     def __enter__(self) -> Self:
