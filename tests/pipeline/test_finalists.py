@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tiny_run import TINY
 
 import autogc
 from autogc.cli import main
@@ -30,8 +31,6 @@ def autogc_says(*arguments: object) -> str:
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
     """A tiny run with two finalists: its file, its directory and what was printed."""
-    from conftest import TINY
-
     directory = tmp_path_factory.mktemp("several")
     (directory / "tiny.yaml").write_text(TINY)
     said = autogc_says("run", directory / "tiny.yaml", "--run-dir", directory / "run", *SETS)
