@@ -211,11 +211,11 @@ def test_a_class_of_the_users_own_is_narrowed_evenly(loom: Run, tmp_path: Path) 
         slack = 1e-3 * group.size  # the label is rounded
         kept = half.widths[group.name]
         assert kept % group.multiple == 0 and -slack <= kept - share * group.size < group.multiple + slack
-    assert "no fewer than the chosen subnet's" in half.note
+    assert "at least 98% of the chosen subnet's" in half.note
     assert uniform_of(loom, full * 0.5, tmp_path / "half.json") == half
     least = uniform_of(loom, 1.0, tmp_path / "least.json")
     assert least.below is None and "fewer MACs (1) than any uniformly narrower generator can have" in least.note
-    assert uniform_of(loom, full, tmp_path / "full.json").macs == full
+    assert full * (1 - EQUAL) <= uniform_of(loom, full, tmp_path / "full.json").macs <= full
 
     from autogc.config.experiment import Optimization
     from autogc.cost import fvcore_macs

@@ -59,8 +59,8 @@ class Uniform:
             )
         smaller = "" if self.below is None else f" ({self.below[0]} has {shown('macs', self.below[1])})"
         return (
-            f"Uniformly narrower: {self.label}, {own} MACs, the nearest that has no fewer, by more than {EQUAL:.0%}, than the chosen "
-            f"subnet's {wanted}{smaller}."
+            f"Uniformly narrower: {self.label}, {own} MACs, the smallest that has at least {1 - EQUAL:.0%} of the chosen subnet's "
+            f"{wanted}{smaller}."
         )
 
 
