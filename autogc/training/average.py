@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 if TYPE_CHECKING:
     from autogc.training.engine import Engine
@@ -19,8 +20,9 @@ class WeightAverage:
     approximation by averaging, SIAM J. Control Optim. 30, 1992; for GANs Yazici et al., ICLR 2019). A ``Watcher`` of every step.
 
     After step s (from 0) average = d average + (1 - d) weights, with d = min(``decay``, (1 + s) / (10 + s)): the start is soon forgotten.
-    Buffers, such as running statistics, are not averaged. Each process averages the float32 weights that it holds: under ZeRO 1 and 2 its
-    share of the masters, so that bf16 rounds nothing.
+    The running statistics of batch norms are averaged too, since those of the last weights do not fit averaged ones; other buffers are left
+    as they are. Each process averages the float32 weights that it holds: under ZeRO 1 and 2 its share of the masters, so that bf16 rounds
+    nothing.
     """
 
     name = "average"
@@ -32,6 +34,7 @@ class WeightAverage:
         self.decay = decay
         self._engine: Engine | None = None
         self._held: list[Tensor] = []
+        self._statistics: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def __call__(self, trainer: GanTrainer, step: int) -> dict[str, float]:
@@ -41,29 +44,36 @@ class WeightAverage:
             return {}
         decay = min(self.decay, step / (9 + step))
         torch._foreach_lerp_(self._held, self._engine.masters(), 1 - decay)
+        for name, statistic in _running_statistics(self._engine.module):
+            self._statistics[name].lerp_(statistic.float(), 1 - decay)
         return {}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the averaged weights, and the untrained ones and the buffers as they are, by name, on the CPU. Collective."""
+        """Return the averaged weights and running statistics, and whatever else there is as it is, by name, on the CPU. Collective."""
         assert self._engine is not None, "nothing was averaged yet"
         with self._exchanged(self._engine):
-            return self._engine.tensors()
+            weights = self._engine.tensors()
+        return weights | {name: statistic.to("cpu", copy=True) for name, statistic in self._statistics.items()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the averaged weights by name, whole, whatever the ZeRO stage. Collective."""
+        """Return what is averaged, by name, whole, whatever the ZeRO stage. Collective."""
         assert self._engine is not None, "nothing was averaged yet"
         trained = {name for name, parameter in self._engine.module.named_parameters() if parameter.requires_grad}
-        return {name: tensor for name, tensor in self.tensors().items() if name in trained}, {}
+        return {name: tensor for name, tensor in self.tensors().items() if name in trained or name in self._statistics}, {}
 
     def load_state(self, trainer: GanTrainer, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
         """Put back what ``state`` gave, under whatever ZeRO stage and number of workers. Collective."""
         self._begin(trainer.generator)
         with self._exchanged(trainer.generator):
             trainer.generator.load_masters(tensors)
+        for name, statistic in self._statistics.items():
+            if name in tensors:  # Else the checkpoint is of a version that did not average them: it begins here.
+                statistic.copy_(tensors[name])
 
     def _begin(self, engine: Engine) -> None:
         self._engine = engine
         self._held = [master.detach().clone() for master in engine.masters()]
+        self._statistics = {name: statistic.detach().to(torch.float32, copy=True) for name, statistic in _running_statistics(engine.module)}
 
     @contextmanager
     def _exchanged(self, engine: Engine) -> Iterator[None]:
@@ -80,3 +90,9 @@ class WeightAverage:
             before = master.detach().clone()
             master.copy_(held)
             held.copy_(before)
+
+
+def _running_statistics(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, norm in module.named_modules():
+        if isinstance(norm, _NormBase):
+            yield from ((f"{name}.{kind}", tensor) for kind, tensor in norm.named_buffers(recurse=False) if tensor.is_floating_point())

@@ -26,6 +26,8 @@ WAYS = [
     {"bf16": {"enabled": True}},
 ]
 
+AVERAGED = [name for name, _ in build().named_parameters()] + ["1.running_mean", "1.running_var"]
+
 
 def trainer_of(made: Engine) -> Any:
     return SimpleNamespace(generator=made)
@@ -53,12 +55,13 @@ def test_the_average_is_the_formulas(deepspeed: dict[str, Any], decay: float) ->
             d = min(decay, (1 + step) / (10 + step))
             expected = {name: d * value + (1 - d) * weights[name].double() for name, value in expected.items()}
         found, after = average.tensors(), made.tensors()
-    trained = [name for name, _ in build().named_parameters()]
-    for name in trained:
+    for name in AVERAGED:
         torch.testing.assert_close(found[name].double(), expected[name], rtol=1e-5, atol=1e-7)
     assert not torch.equal(found["0.weight"], after["0.weight"])
-    for name in set(found) - set(trained):
-        assert torch.equal(found[name], after[name]), f"buffer {name} is to be as it is"
+    # Averaged weights with the statistics of the last ones would be a network that nobody trained.
+    assert not torch.equal(found["1.running_var"], after["1.running_var"])
+    assert set(found) - set(AVERAGED) == {"1.num_batches_tracked"}
+    assert torch.equal(found["1.num_batches_tracked"], after["1.num_batches_tracked"])
 
 
 @pytest.mark.parametrize("deepspeed", WAYS, ids=str)
@@ -83,7 +86,7 @@ def test_its_state_goes_on_under_any_stage(deepspeed: dict[str, Any], other: dic
         before(trainer_of(first), 0)
         averaged(first, before, range(3))
         tensors, data = before.state()
-        assert set(tensors) == {name for name, _ in build().named_parameters()}
+        assert set(tensors) == set(AVERAGED)
         second.load_state(*first.state())
         weights = second.tensors()
         after.load_state(trainer_of(second), tensors, data)
