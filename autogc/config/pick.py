@@ -11,6 +11,9 @@ from typing import Any
 Pick = str | dict[str, float | str]
 PERCENT = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*$")
 
+COUNT = re.compile(r"^([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)([kMG]?)$")
+SCALES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
 
 def parse_pick(value: Any, *, scores: Collection[str]) -> Any:
     """Return ``knee`` and the like as they are, and limits on scores as a mapping: ``{"fid": "10%", "psnr": 29.5}``.
@@ -50,6 +53,27 @@ def pick_text(pick: Pick) -> str:
     if isinstance(pick, str):
         return pick
     return ",".join(f"{name}:{limit if isinstance(limit, str) else f'{limit:g}'}" for name, limit in pick.items())
+
+
+def parse_costs(text: str, *, costs: Collection[str]) -> dict[str, float]:
+    """Return limits on costs: ``macs:17.2M,storage_bytes:50k``; k, M and G are powers of a thousand. Raises ValueError with every problem.
+
+    >>> parse_costs("macs:17.2M, storage_bytes:50k", costs=("macs", "storage_bytes"))
+    {'macs': 17200000.0, 'storage_bytes': 50000.0}
+    """
+    problems, limits = [], {}
+    for part in text.split(","):
+        name, _, limit = (piece.strip() for piece in part.partition(":"))
+        found = COUNT.match(limit)
+        if name not in costs:
+            problems.append(f"{name!r} is not one of {', '.join(costs)}")
+        elif found is None:
+            problems.append(f"{name} must be a positive number, such as 17.2M, got {limit!r}")
+        else:
+            limits[name] = float(found[1]) * SCALES[found[2]]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return limits
 
 
 def share_of(limit: float | str) -> float | None:

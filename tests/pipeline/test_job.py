@@ -142,6 +142,19 @@ def test_an_unknown_stage_is_refused(tiny: Path, tmp_path: Path) -> None:
         run_stage(run, "serach")
 
 
+def test_a_subnet_within_a_cost_that_the_search_did_not_limit(directory: Path, tmp_path: Path) -> None:
+    macs = sorted(one.costs["macs"] for one in Ledger(directory / "search").read())
+    command = ["export", str(directory), "--pick", "best", "--out", str(tmp_path / "chosen")]
+    result = CliRunner().invoke(main, [*command, "--within", f"macs:{macs[0]}"])
+    assert result.exit_code == 0, result.output
+    assert autogc.load_package(tmp_path / "chosen").costs["macs"] == macs[0]
+    result = CliRunner().invoke(main, [*command, "--within", "macs:1"])
+    assert result.exit_code == 1
+    assert "none of them meets macs 1" in result.output
+    result = CliRunner().invoke(main, [*command, "--within", "speed:1"])
+    assert "'speed' is not one of macs" in result.output
+
+
 def test_a_subnet_by_its_hash(directory: Path, tmp_path: Path) -> None:
     member = Report.of(directory).front[0].name
     result = CliRunner().invoke(main, ["export", str(directory), "--pick", member[:8], "--out", str(tmp_path / "chosen")])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from test_pareto import evaluation
 
-from autogc.config.experiment import ExportConfig, SearchConfig
-from autogc.config.pick import parse_pick, pick_text
+from autogc.config.experiment import COSTS, ExportConfig, SearchConfig
+from autogc.config.pick import parse_costs, parse_pick, pick_text
 from autogc.errors import AutogcError
 from autogc.search.choice import NEARLY, choose, finalists, limits_of
 from autogc.search.ledger import Evaluation
@@ -168,6 +168,27 @@ def test_a_pick_is_read_the_same_from_a_file_and_a_command_line(given: Any, read
 def test_what_a_pick_cannot_be(given: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_pick(given, scores=("fid", "miou"))
+
+
+def test_limits_on_costs_are_read_with_their_powers_of_a_thousand() -> None:
+    read = parse_costs("macs:17.2M,storage_bytes: 50k, bops:2G,params:.5M,peak_activation_bytes:1e6", costs=COSTS)
+    assert read == {"macs": 17_200_000, "storage_bytes": 50_000, "bops": 2e9, "params": 500_000, "peak_activation_bytes": 1e6}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("fid:3", "'fid' is not one of macs"),
+        ("macs", "macs must be a positive number, such as 17.2M, got ''"),
+        ("macs:-3", "got '-3'"),
+        ("macs:3 m", "got '3 m'"),
+        ("macs:ten,speed:1", "macs must be .*; 'speed' is not one of"),
+        ("", "'' is not one of"),
+    ],
+)
+def test_what_limits_on_costs_cannot_be(given: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_costs(given, costs=COSTS)
 
 
 def test_the_config_tells_costs_from_scores() -> None:

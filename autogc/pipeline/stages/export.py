@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from autogc.config.experiment import SCORES
@@ -20,16 +21,22 @@ from autogc.supernet.statistics import statistics_of
 from autogc.training.stage import example_input, given_to_generator
 
 
-def export_subnet(run: Run, *, pick: Pick | None = None, directory: str | Path | None = None) -> Path:
+def export_subnet(
+    run: Run, *, pick: Pick | None = None, within: Mapping[str, float] | None = None, directory: str | Path | None = None
+) -> Path:
     """Write one subnet of the run's search as a package, and verify it; return where.
 
     ``pick`` is ``knee``, ``best``, ``smallest``, the first digits of a candidate's hash, or limits on scores such as ``{"fid": "10%"}``;
-    what the experiment says by default. What was chosen and why, or by how much the nearest misses, is told to the run's progress.
+    what the experiment says by default. ``within`` are limits on costs, such as ``{"macs": 17e6}``, beside the search's own: what costs
+    more is left out of the choice. What was chosen and why, or by how much the nearest misses, is told to the run's progress.
     The package's scores are the search's (validation split). Raises MissingStageError where nothing was searched yet, RunDirectoryError
     where ``directory`` holds anything but a package, which would be lost, AutogcError where there is nothing that ``pick`` could mean.
     """
     pick = run.experiment.export.pick if pick is None else parse_pick(pick, scores=SCORES)
-    choice = choose(_searched(run), run.experiment.search.objectives, pick, **considered(run, pick))
+    known = considered(run, pick)
+    for name, limit in (within or {}).items():
+        known["constraints"] = {**known["constraints"], name: min(limit, known["constraints"].get(name, limit))}
+    choice = choose(_searched(run), run.experiment.search.objectives, pick, **known)
     run.progress.note(f"export: {choice.why}")
     return _write(run, choice.evaluation, directory)
 
