@@ -6,6 +6,7 @@ The locks are the kernel's (flock), on files in the temporary directory: they go
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import tempfile
 import threading
@@ -19,6 +20,8 @@ from typing import IO
 POLL_SECONDS = 0.02
 # How long a measurement waits for the work of other processes; an evaluation rarely takes longer.
 PATIENCE_SECONDS = 600.0
+# How long work waits before it says for whom.
+SILENT_SECONDS = 60.0
 
 
 @dataclass
@@ -33,9 +36,9 @@ class _Device:
     guard: threading.RLock = field(default_factory=threading.RLock)
 
     def take_shared(self) -> None:
-        fcntl.flock(self.gate, fcntl.LOCK_SH)
+        _wait_shared(self.gate)
         try:
-            fcntl.flock(self.lock, fcntl.LOCK_SH)
+            _wait_shared(self.lock)
         finally:
             fcntl.flock(self.gate, fcntl.LOCK_UN)
 
@@ -124,10 +127,41 @@ def _named(device: str) -> str:
     return "cuda:0" if device == "cuda" else device
 
 
-def _poll(stream: IO[str], deadline: float) -> bool:
+def _wait_shared(stream: IO[str]) -> None:
+    """Take a shared lock, however long that takes; after ``SILENT_SECONDS`` say whom it waits for, since that may be a stopped process."""
+    if _poll(stream, time.monotonic() + SILENT_SECONDS, fcntl.LOCK_SH):
+        return
+    held = ", ".join(f"{process} ({_state(process)})" for process in holders(stream)) or "unknown"
+    logging.getLogger(__name__).warning(
+        "waiting until the device is free: %s is held by another autogc process that measures on it: process %s", stream.name, held
+    )
+    fcntl.flock(stream, fcntl.LOCK_SH)
+
+
+def holders(stream: IO[str]) -> list[int]:
+    """Return the processes, other than this one, that hold a lock on ``stream``'s file, as far as the kernel tells."""
+    inode = os.fstat(stream.fileno()).st_ino
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    # 1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF; a waiting one has an arrow after the number.
+    held = [fields for fields in map(str.split, lines) if len(fields) == 8 and fields[1] == "FLOCK"]
+    return sorted({int(fields[4]) for fields in held if int(fields[5].rpartition(":")[2]) == inode} - {os.getpid()})
+
+
+def _state(process: int) -> str:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return "gone"
+    return next((line.partition("(")[2].rstrip(")") for line in status.splitlines() if line.startswith("State:")), "unknown")
+
+
+def _poll(stream: IO[str], deadline: float, how: int = fcntl.LOCK_EX) -> bool:
     while True:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, how | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             if time.monotonic() >= deadline:

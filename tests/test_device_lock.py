@@ -97,3 +97,17 @@ def test_a_forked_child_holds_its_own(locks: Path) -> None:
             with measuring("cpu", patience=0.1) as found:
                 os._exit(int(found))
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_work_that_waits_for_a_stopped_process_says_for_whom(
+    locks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(device_lock, "SILENT_SECONDS", 0.1)
+    with held(locks, "measuring") as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        subprocess.Popen(["/bin/sh", "-c", f"sleep 0.6; kill -9 {process.pid}"])
+        with working("cpu"):
+            pass
+    (said,) = [record.getMessage() for record in caplog.records if record.name == device_lock.__name__]
+    assert f"process {process.pid} (stopped)" in said
+    assert str(locks / "cpu.lock") in said
