@@ -75,6 +75,7 @@ GENERATOR_FAMILIES: dict[str, list[Family]] = {
         Family({"base_channels": 8, "blocks": 2}, channels=((3, 3), (1, 1)), side=16, scale=4),
         Family({"base_channels": 8, "blocks": 1, "scale": 2}, channels=((3, 3),), side=16, scale=2),
         Family({"base_channels": 8, "blocks": 1, "scale": 8}, channels=((3, 3),), side=8, scale=8),
+        Family({"base_channels": 8, "blocks": 1, "norm": "none"}, channels=((3, 3),), side=16, scale=4),
     ],
     "stargan": [Family({"base_channels": 8, "blocks": 2}, feed=picture_with_domains, channels=((8, 3), (5, 1)))],
     "unet": [

@@ -205,6 +205,17 @@ def test_srresnets_long_skip_goes_around_all_blocks() -> None:
         torch.testing.assert_close(seen_by(module, "ups", picture), module.stem((picture + 1) / 2))
 
 
+def test_srresnet_may_learn_the_difference_to_the_bicubic_enlargement() -> None:
+    module = generator("srresnet", base_channels=4, blocks=1, norm="none", output="linear", residual="bicubic").eval()
+    alone = generator("srresnet", base_channels=4, blocks=1, norm="none", output="linear").eval()
+    alone.load_state_dict(module.state_dict())
+    picture = torch.rand(1, 3, 8, 8) * 2 - 1
+    enlarged = torch.nn.functional.interpolate(picture, size=(32, 32), mode="bicubic")
+    torch.testing.assert_close(module(picture) - alone(picture), enlarged)
+    with pytest.raises(ConfigError, match="residual must be one of bicubic, none, got 'nearest'"):
+        generator("srresnet", residual="nearest")
+
+
 @pytest.mark.parametrize("name", ["resnet", "mobile_resnet", "unet", "dcgan"])
 def test_weights_start_from_a_normal_distribution_of_0_02(name: str) -> None:
     module = generator(name, 16, 3, base_channels=16)
