@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import platform
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -79,7 +80,7 @@ def _train_under_ray(function: Function, config: Mapping[str, Any], *, device: s
     relay: Any = ray.remote(num_cpus=0)(_Relay).remote()
     trainer = TorchTrainer(
         _on_worker,
-        train_loop_config={"function": function, "config": dict(config), "device": device, "relay": relay},
+        train_loop_config={"function": function, "config": dict(config), "device": device, "relay": relay, "here": os.getcwd()},
         torch_config=TorchConfig(backend="gloo" if device == "cpu" else "nccl"),
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=device != "cpu"),
         run_config=RunConfig(storage_path=str(notes), name=f"process-{os.getpid()}"),
@@ -109,10 +110,22 @@ def _on_worker(given: dict[str, Any]) -> None:
     worker = Worker(rank=context.get_world_rank(), workers=context.get_world_size(), device=device)
     progress: Progress = _Speaker(given["relay"]) if worker.leads else Silent()
     try:
+        _stand_in(given["here"])
         given["function"](given["config"], worker, progress)
     except AutogcError as error:
         ray.get(given["relay"].fail.remote(type(error).__name__, str(error)))
         raise
+
+
+def _stand_in(here: str) -> None:
+    """Make relative paths mean what they mean where the job was started: Ray Train puts workers in a directory of its own."""
+    try:
+        os.chdir(here)
+    except OSError as error:
+        raise ConfigError(
+            f"training was started in {here}, which is no directory of {platform.node()}'s ({error.strerror}): "
+            "start it in one that all machines share"
+        ) from None
 
 
 def _raise_own(failure: tuple[str, str] | None, cause: BaseException) -> None:

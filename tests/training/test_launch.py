@@ -1,6 +1,7 @@
 """Where training runs: this process, or Ray Train's workers."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tiny_experiment import OPTIMIZATION, make_experiment
 from autogc.errors import ConfigError, DivergenceError
 from autogc.progress import Progress, Silent
 from autogc.training import train_supernet, train_teacher
-from autogc.training.launch import _raise_own, launch
+from autogc.training.launch import _raise_own, _stand_in, launch
 from autogc.training.worker import Worker
 
 
@@ -64,6 +65,30 @@ def cluster():
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+def _say_where(config: Mapping[str, Any], worker: Worker, progress: Progress) -> None:
+    (Path(config["directory"]) / f"worker-{worker.rank}").write_text(str(Path.cwd()))
+
+
+@pytest.mark.slow
+def test_relative_paths_are_those_of_where_the_job_was_started(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloudpickle = pytest.importorskip("ray.cloudpickle")
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    this = sys.modules[__name__]  # pytest's import, which workers cannot repeat
+    cloudpickle.register_pickle_by_value(this)
+    try:
+        launch(_say_where, {"directory": str(run)}, device="cpu", workers=2, address=None, progress=Silent())
+    finally:
+        cloudpickle.unregister_pickle_by_value(this)
+    assert [(run / f"worker-{rank}").read_text() for rank in range(2)] == [str(tmp_path)] * 2
+
+
+def test_a_worker_without_the_directory_says_so() -> None:
+    with pytest.raises(ConfigError, match="training was started in /no/such/place, which is no directory of"):
+        _stand_in("/no/such/place")
 
 
 @pytest.mark.slow
