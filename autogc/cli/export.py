@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--within",
     metavar="COST:LIMIT,...",
-    help="Leave out what costs more, beside the search's own limits: macs:17.2M, storage_bytes:50k, latency_ms:4.",
+    help="Leave out what costs more, beside the search's own limits: macs:17.2M, storage_bytes:50k; latency_ms:4 where the search went "
+    "by latency.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to. [default: RUN/export/HASH]")
 @verbose_option

@@ -67,6 +67,8 @@ class SRResnet(nn.Module):
             raise ConfigError(f"srresnet's scale must be 2, 4 or 8, got {scale!r}")
         one_of("output", output, OUTPUTS)
         one_of("residual", residual, RESIDUALS)
+        if residual != "none" and output != "linear":
+            raise ConfigError(f"srresnet's residual: {residual} is added to a picture, so it needs output: linear, got {output!r}")
         self.scale, self.residual = scale, residual
         c = base_channels
         self.stem = nn.Sequential(OrderedDict(conv=nn.Conv2d(in_channels, c, 9, padding=4), prelu=nn.PReLU()))

@@ -21,8 +21,8 @@ class WeightAverage:
 
     After step s (from 0) average = d average + (1 - d) weights, with d = min(``decay``, (1 + s) / (10 + s)): the start is soon forgotten.
     The running statistics of batch norms are averaged too, since those of the last weights do not fit averaged ones; other buffers are left
-    as they are. Each process averages the float32 weights that it holds: under ZeRO 1 and 2 its share of the masters, so that bf16 rounds
-    nothing.
+    as they are (the singular vectors of a spectral norm, which steps have moved along, are the last step's). Each process averages the
+    float32 weights that it holds: under ZeRO 1 and 2 its share of the masters, so that bf16 rounds nothing.
     """
 
     name = "average"
@@ -93,6 +93,6 @@ class WeightAverage:
 
 
 def _running_statistics(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for name, norm in module.named_modules():
+    for name, norm in module.named_modules(remove_duplicate=False):
         if isinstance(norm, _NormBase):
             yield from ((f"{name}.{kind}", tensor) for kind, tensor in norm.named_buffers(recurse=False) if tensor.is_floating_point())

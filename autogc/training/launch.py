@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import platform
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -118,14 +117,12 @@ def _on_worker(given: dict[str, Any]) -> None:
 
 
 def _stand_in(here: str) -> None:
-    """Make relative paths mean what they mean where the job was started: Ray Train puts workers in a directory of its own."""
-    try:
+    """Make relative paths mean what they mean where the job was started: Ray Train puts workers in a directory of its own.
+
+    A machine that has no such directory goes on: absolute paths need none, and a relative one is then told as missing, with the directory.
+    """
+    with contextlib.suppress(OSError):
         os.chdir(here)
-    except OSError as error:
-        raise ConfigError(
-            f"training was started in {here}, which is no directory of {platform.node()}'s ({error.strerror}): "
-            "start it in one that all machines share"
-        ) from None
 
 
 def _raise_own(failure: tuple[str, str] | None, cause: BaseException) -> None:

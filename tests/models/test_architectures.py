@@ -214,6 +214,8 @@ def test_srresnet_may_learn_the_difference_to_the_bicubic_enlargement() -> None:
     torch.testing.assert_close(module(picture) - alone(picture), enlarged)
     with pytest.raises(ConfigError, match="residual must be one of bicubic, none, got 'nearest'"):
         generator("srresnet", residual="nearest")
+    with pytest.raises(ConfigError, match="needs output: linear, got 'tanh'"):
+        generator("srresnet", residual="bicubic")
 
 
 @pytest.mark.parametrize("name", ["resnet", "mobile_resnet", "unet", "dcgan"])

@@ -242,6 +242,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
         r"set generator\.args\.output: tanh",
     ),
     "lornatang tanh": (lambda: Lornatang(4, 2, prefix="conv"), {"name": "srresnet", "blocks": 2}, r"set generator\.args\.output: linear"),
+    "around an enlargement": (
+        lambda: Lornatang(4, 2, prefix="conv"),
+        {"name": "srresnet", "blocks": 2, "output": "linear", "residual": "bicubic"},
+        r"set generator\.args\.residual: none",
+    ),
     "leftthomas early": (lambda: Leftthomas(4, 2, early=True), {"name": "srresnet", "blocks": 5}, "block7 ends in a PReLU"),
     "another family": (lambda: Unet(2, 5), {"name": "resnet"}, r"are not those of the ResNet generator of CycleGAN"),
     "no family": (lambda: resnet(4, 2), {"name": "srresnet"}, r"are not those of the SRResNet of leftthomas/SRGAN"),

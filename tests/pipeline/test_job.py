@@ -153,6 +153,10 @@ def test_a_subnet_within_a_cost_that_the_search_did_not_limit(directory: Path, t
     assert "macs at most 1;" in result.output
     result = CliRunner().invoke(main, [*command, "--within", "speed:1"])
     assert "'speed' is not one of macs" in result.output
+    result = CliRunner().invoke(main, [*command, "--within", "latency_ms:4"])
+    assert result.exit_code == 2 and "within latency_ms: no evaluation of this search has one" in result.output
+    result = CliRunner().invoke(main, ["export", str(directory), "--pick", Report.of(directory).front[0].name[:8], "--within", "macs:1"])
+    assert result.exit_code == 2 and "more than the 1 it is to stay within" in result.output
 
 
 def test_a_subnet_by_its_hash(directory: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from autogc.config.experiment import Optimization
 from autogc.progress import Silent
 from autogc.training import train_teacher
-from autogc.training.average import WeightAverage
+from autogc.training.average import WeightAverage, _running_statistics
 from autogc.training.engine import Engine
 
 WAYS = [
@@ -62,6 +62,26 @@ def test_the_average_is_the_formulas(deepspeed: dict[str, Any], decay: float) ->
     assert not torch.equal(found["1.running_var"], after["1.running_var"])
     assert set(found) - set(AVERAGED) == {"1.num_batches_tracked"}
     assert torch.equal(found["1.num_batches_tracked"], after["1.num_batches_tracked"])
+
+
+def test_a_norm_of_two_names_has_its_statistics_averaged_under_both() -> None:
+    norm = torch.nn.BatchNorm2d(2)
+    assert [name for name, _ in _running_statistics(torch.nn.Sequential(norm, norm))] == [
+        f"{place}.{kind}" for place in (0, 1) for kind in ("running_mean", "running_var")
+    ]
+
+
+def test_a_checkpoint_without_averaged_statistics_begins_with_those_of_its_last_weights() -> None:
+    with engine(build()) as made:
+        average = WeightAverage(0.9)
+        average(trainer_of(made), 0)
+        averaged(made, average, range(3))
+        tensors = {name: tensor for name, tensor in average.state()[0].items() if "running" not in name}
+        resumed = WeightAverage(0.9)
+        resumed.load_state(trainer_of(made), tensors, {})
+        last, found = made.tensors(), resumed.tensors()
+    assert torch.equal(found["1.running_var"], last["1.running_var"])
+    torch.testing.assert_close(found["0.weight"], tensors["0.weight"])
 
 
 @pytest.mark.parametrize("deepspeed", WAYS, ids=str)

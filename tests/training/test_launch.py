@@ -86,9 +86,13 @@ def test_relative_paths_are_those_of_where_the_job_was_started(cluster: None, tm
     assert [(run / f"worker-{rank}").read_text() for rank in range(2)] == [str(tmp_path)] * 2
 
 
-def test_a_worker_without_the_directory_says_so() -> None:
-    with pytest.raises(ConfigError, match="training was started in /no/such/place, which is no directory of"):
-        _stand_in("/no/such/place")
+def test_a_worker_without_the_directory_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _stand_in(str(tmp_path / "missing"))
+    assert Path.cwd() == tmp_path
+    (tmp_path / "here").mkdir()
+    _stand_in(str(tmp_path / "here"))
+    assert Path.cwd() == tmp_path / "here"
 
 
 @pytest.mark.slow

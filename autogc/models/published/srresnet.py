@@ -23,6 +23,8 @@ def import_srresnet(found: Mapping[str, Tensor], module: nn.Module) -> Imported:
     All see pictures in [0, 1]. The first ends in (tanh + 1) / 2, which is our ``output: tanh``; the others in pictures from 0 to 1 as they
     are, for which ``output: linear`` is needed: the last convolution is rescaled to [-1, 1].
     """
+    if getattr(module, "residual", "none") != "none":
+        raise CheckpointError("no published SRResNet is added to an enlargement of its input: set generator.args.residual: none")
     for recognise, read in _IMPLEMENTATIONS.items():
         if any(re.match(recognise, name) for name in found):
             return read(found, module)

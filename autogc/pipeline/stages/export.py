@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 
 from autogc.config.experiment import SCORES
 from autogc.config.pick import Pick, parse_pick, pick_text
-from autogc.errors import MissingStageError, RunDirectoryError
+from autogc.errors import AutogcError, MissingStageError, RunDirectoryError
 from autogc.export import verify_package, write_package
 from autogc.export.package import MANIFEST
 from autogc.files import write_json
@@ -17,6 +18,7 @@ from autogc.pipeline.run import EXPERIMENT, Run
 from autogc.pipeline.stage import Stage
 from autogc.pipeline.timing import latency_of
 from autogc.search import Evaluation, choose, finalists
+from autogc.search.pareto import value_of
 from autogc.supernet.statistics import statistics_of
 from autogc.training.stage import example_input, given_to_generator
 
@@ -28,15 +30,24 @@ def export_subnet(
 
     ``pick`` is ``knee``, ``best``, ``smallest``, the first digits of a candidate's hash, or limits on scores such as ``{"fid": "10%"}``;
     what the experiment says by default. ``within`` are limits on costs, such as ``{"macs": 17e6}``, beside the search's own: what costs
-    more is left out of the choice. What was chosen and why, or by how much the nearest misses, is told to the run's progress.
+    more is left out of the choice, and a hash that costs more is refused. What was chosen and why, or by how much the nearest misses, is
+    told to the run's progress.
     The package's scores are the search's (validation split). Raises MissingStageError where nothing was searched yet, RunDirectoryError
     where ``directory`` holds anything but a package, which would be lost, AutogcError where there is nothing that ``pick`` could mean.
     """
     pick = run.experiment.export.pick if pick is None else parse_pick(pick, scores=SCORES)
     known = considered(run, pick)
+    evaluations = _searched(run)
     for name, limit in (within or {}).items():
+        if not any(isfinite(value_of(one, name)) for one in evaluations):
+            raise AutogcError(f"within {name}: no evaluation of this search has one; only a search by {name} does")
         known["constraints"] = {**known["constraints"], name: min(limit, known["constraints"].get(name, limit))}
-    choice = choose(_searched(run), run.experiment.search.objectives, pick, **known)
+    choice = choose(evaluations, run.experiment.search.objectives, pick, **known)
+    for name, limit in (within or {}).items():  # A hash names any candidate, whatever the limits.
+        if not (cost := value_of(choice.evaluation, name)) <= limit:
+            raise AutogcError(
+                f"{choice.evaluation.candidate.hash} costs {name} {cost:,.10g}, more than the {limit:,.10g} it is to stay within"
+            )
     run.progress.note(f"export: {choice.why}")
     return _write(run, choice.evaluation, directory)
 
