@@ -36,7 +36,7 @@ class _Device:
     guard: threading.RLock = field(default_factory=threading.RLock)
 
     def take_shared(self) -> None:
-        _wait_shared(self.gate)
+        _wait_shared(self.gate, behind=self.lock)
         try:
             _wait_shared(self.lock)
         finally:
@@ -127,15 +127,23 @@ def _named(device: str) -> str:
     return "cuda:0" if device == "cuda" else device
 
 
-def _wait_shared(stream: IO[str]) -> None:
-    """Take a shared lock, however long that takes; after ``SILENT_SECONDS`` say whom it waits for, since that may be a stopped process."""
+def _wait_shared(stream: IO[str], *, behind: IO[str] | None = None) -> None:
+    """Take a shared lock, however long that takes; after ``SILENT_SECONDS`` say whom it waits for, since that may be a stopped process.
+
+    Whoever holds a gate is about to measure, and itself waits for those that hold the lock ``behind`` it.
+    """
     if _poll(stream, time.monotonic() + SILENT_SECONDS, fcntl.LOCK_SH):
         return
-    held = ", ".join(f"{process} ({_state(process)})" for process in holders(stream)) or "unknown"
-    logging.getLogger(__name__).warning(
-        "waiting until the device is free: %s is held by another autogc process that measures on it: process %s", stream.name, held
-    )
+    said = f"{stream.name} is held by another autogc process that measures on it: {_said(stream)}"
+    if behind is not None:
+        said = f"{stream.name} is held by another autogc process that is to measure on it, {_said(stream)}, and waits for {_said(behind)}"
+    logging.getLogger(__name__).warning("waiting until the device is free: %s", said)
     fcntl.flock(stream, fcntl.LOCK_SH)
+
+
+def _said(stream: IO[str]) -> str:
+    held = ", ".join(f"{process} ({_state(process)})" for process in holders(stream))
+    return f"process {held}" if held else "a process that the kernel does not name"
 
 
 def holders(stream: IO[str]) -> list[int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,3 +113,21 @@ def test_work_that_waits_for_a_stopped_process_says_for_whom(
     (said,) = [record.getMessage() for record in caplog.records if record.name == device_lock.__name__]
     assert f"process {process.pid} (stopped)" in said
     assert str(locks / "cpu.lock") in said
+
+
+def test_work_behind_a_waiting_measurement_says_what_that_waits_for(
+    locks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(device_lock, "SILENT_SECONDS", 0.1)
+    with held(locks, "working") as worker:
+        os.kill(worker.pid, signal.SIGSTOP)
+        with (locks / "cpu.gate").open("a") as gate:  # As a measurement in another process would hold it: another open file.
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            opened = threading.Timer(0.5, lambda: fcntl.flock(gate, fcntl.LOCK_UN))
+            opened.start()
+            with working("cpu"):
+                pass
+            opened.join()
+        os.kill(worker.pid, signal.SIGKILL)
+    (said,) = [record.getMessage() for record in caplog.records if record.name == device_lock.__name__]
+    assert str(locks / "cpu.gate") in said and f"waits for process {worker.pid} (stopped)" in said
