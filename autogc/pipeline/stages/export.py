@@ -33,7 +33,8 @@ def export_subnet(
     more is left out of the choice, and a hash that costs more is refused. What was chosen and why, or by how much the nearest misses, is
     told to the run's progress.
     The package's scores are the search's (validation split). Raises MissingStageError where nothing was searched yet, RunDirectoryError
-    where ``directory`` holds anything but a package, which would be lost, AutogcError where there is nothing that ``pick`` could mean.
+    where ``directory`` holds anything but a package, which would be lost, AutogcError where there is nothing that ``pick`` could mean, or
+    no evaluation has a cost that ``within`` names.
     """
     pick = run.experiment.export.pick if pick is None else parse_pick(pick, scores=SCORES)
     known = considered(run, pick)
