@@ -182,7 +182,7 @@ def check_sampler(experiment: Experiment, costs: CostModel) -> None:
     """Ask the search's sampler for candidates. Raises ConfigError where it can't be had or refuses its arguments or the objectives."""
     search = experiment.search
     region = FeasibleRegion(Encoding(costs.space), costs, search.cost_limits, np.random.default_rng(0))
-    setting = Setting(seed=experiment.seed, evaluations=search.evaluations, region=region, seen=lambda row: False)
+    setting = Setting.of(search, seed=experiment.seed, region=region, seen=lambda row: False)
     make_plan(search.sampler, setting, directions=directions_of(search.objectives))
 
 

@@ -27,12 +27,12 @@ class Encoding:
     def __init__(self, space: Space) -> None:
         self.space = space
         self.sizes = np.array([len(decision.values) for decision in space.decisions])
-        self._ordered = [
+        self.ordered = [
             all(isinstance(value, int | float) and not isinstance(value, bool) for value in decision.values) for decision in space.decisions
         ]
         self.distributions: dict[str, BaseDistribution] = {
             decision.name: IntDistribution(0, len(decision.values) - 1) if ordered else CategoricalDistribution(decision.values)
-            for decision, ordered in zip(space.decisions, self._ordered, strict=True)
+            for decision, ordered in zip(space.decisions, self.ordered, strict=True)
         }
 
     @property
@@ -52,7 +52,7 @@ class Encoding:
         """Return the trial parameters that mean ``row``."""
         return {
             decision.name: int(index) if ordered else decision.values[int(index)]
-            for decision, ordered, index in zip(self.space.decisions, self._ordered, row, strict=True)
+            for decision, ordered, index in zip(self.space.decisions, self.ordered, row, strict=True)
         }
 
     def row_of_params(self, params: Mapping[str, Any]) -> Row | None:
@@ -61,7 +61,7 @@ class Encoding:
             return None
         indices = [
             params[decision.name] if ordered else decision.values.index(params[decision.name])
-            for decision, ordered in zip(self.space.decisions, self._ordered, strict=True)
+            for decision, ordered in zip(self.space.decisions, self.ordered, strict=True)
         ]
         return np.array(indices, dtype=np.int64)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autogc.config.experiment import COSTS
 from autogc.errors import InfeasibleError
 from autogc.search.encoding import Encoding, Row
 
@@ -60,6 +61,14 @@ class FeasibleRegion:
     def costs_of(self, row: Row) -> dict[str, float]:
         """Return the known costs of one candidate: those that are counted as integers."""
         return {name: values[0].item() for name, values in self._costs.costs_of(row[None]).items()}
+
+    def known(self, rows: np.ndarray, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """Return the known costs of rows (N, decisions), each (N,); ``only`` names those that are wanted."""
+        return dict(self._costs.costs_of(rows) if only is None else self._costs.costs_of(rows, only=only))
+
+    def knows(self, cost: str) -> bool:
+        """Return whether something is a cost that is known before an evaluation."""
+        return cost in COSTS and cost not in self._costs.unknown
 
     def excess(self, rows: np.ndarray) -> np.ndarray:
         """Return by how much rows (N, decisions) are over the limits, as the sum of shares of them, float64 (N,); 0 is feasible."""

@@ -78,7 +78,7 @@ class SearchStudy:
         # A run that goes on must not draw what it drew before, nor depend on when it was killed.
         fresh = [int(part) for part in np.random.SeedSequence([seed, len(past), len(self._known)]).generate_state(2)]
         self.region = FeasibleRegion(self._encoding, costs, config.cost_limits, np.random.default_rng(fresh[0]))
-        setting = Setting(seed=fresh[1], evaluations=config.evaluations, region=self.region, seen=self._seen)
+        setting = Setting.of(config, seed=fresh[1], region=self.region, seen=self._seen)
         self._plan = make_plan(config.sampler, setting, directions=self._directions)
         self._study.sampler = self._plan.sampler
         self._refused = Counter(trial.user_attrs.get(OUTCOME) for trial in past)

@@ -23,7 +23,7 @@ from autogc.search.study import EVALUATED, INFEASIBLE, OUTCOME, SearchStudy
 from autogc.supernet import Space
 
 Simulate = Callable[..., Simulation]
-NAMED = ("auto", "gp", "tpe", "nsga2", "nsga3", "random", "QMCSampler", "TPESampler")
+NAMED = ("gp", "tpe", "random")  # all of them: tests/contracts/test_samplers.py
 
 
 def evaluated(tmp_path: Path) -> list[str]:

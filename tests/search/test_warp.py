@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autogc.search.warp import Warp
+
+
+@given(st.lists(st.floats(-1e3, 1e3, allow_subnormal=False), min_size=1, max_size=30))
+def test_the_order_is_kept_and_the_way_back_is_known(values: list[float]) -> None:
+    given_values = np.array(values)
+    warp = Warp(given_values)
+    warped = warp(given_values)
+    assert np.isfinite(warped).all()
+    order = np.argsort(given_values, kind="stable")
+    assert (np.diff(warped[order]) >= -1e-12).all()
+    assert warp.inverse(warped) == pytest.approx(given_values, rel=1e-6, abs=1e-6 * np.abs(given_values).max(initial=0.0) + 1e-9)
+
+
+def test_broken_candidates_do_not_set_the_scale() -> None:
+    draws = np.random.default_rng(0)
+    values = np.concatenate([draws.normal(20.0, 1.0, size=40), [300.0, 450.0, 500.0]])
+    warped = Warp(values)(values)
+    assert warped.mean() == pytest.approx(0, abs=1e-9) and warped.std() == pytest.approx(1)
+    assert np.ptp(warped[:40]) > 1.5 and warped.max() < 6
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_skewed_is_modelled_by_its_logarithm(sign: int) -> None:
+    values = np.sort(sign * np.exp(np.random.default_rng(0).normal(0, 1.5, size=41)))
+    steps = np.diff(Warp(values)(values))
+    logarithms = np.diff(sign * np.log(sign * values))
+    assert np.std(steps[:20] / logarithms[:20]) < 1e-6
