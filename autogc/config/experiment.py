@@ -246,6 +246,10 @@ class SearchConfig(Section):
     gpus_per_trial: Annotated[float, Field(ge=0)] = 0
     # Images of the validation split that score a candidate; all of them when absent.
     images: Positive | None = None
+    # A candidate is scored on so many of them first, and on all only if it may reach the front then (sampler gp, one modelled objective).
+    first_images: Positive | None = None
+    # Run directories of other searches over the same decisions, whose evaluations teach the sampler and whose fronts are tried first.
+    start_from: tuple[str, ...] = ()
     # Of them made and judged at once; auto: the largest batch that saves time, found once at the start of the search.
     batch_size: Positive | Literal["auto"] = 16
     # What candidates' pictures are made and judged in. auto: bfloat16 where the device is quicker in it, for the generator and the networks
@@ -262,6 +266,11 @@ class SearchConfig(Section):
         """The constraints on costs: those that can be met before anything is evaluated."""
         return {name: limit for name, limit in self.constraints.items() if name in COSTS}
 
+    @field_validator("start_from", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _known(self) -> SearchConfig:
         problems = [
@@ -274,6 +283,8 @@ class SearchConfig(Section):
             problems.append(f"objectives must be two or three different names, got {list(self.objectives)}")
         if not set(self.objectives) & set(SCORES):
             problems.append(f"objectives need at least one score ({', '.join(SCORES)})")
+        if self.first_images is not None and self.images is not None and self.first_images >= self.images:
+            problems.append(f"first_images ({self.first_images}) must be fewer than images ({self.images})")
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autogc.metrics import bootstrap
@@ -10,13 +10,31 @@ from autogc.metrics.metric import Metric
 
 
 @dataclass(frozen=True)
+class Look:
+    """A first look, once ``images`` images, rounded up to whole batches, are judged; the others are if ``go_on`` says so of its scores."""
+
+    images: int
+    go_on: Callable[[Mapping[str, float]], bool]
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """The ``scores`` of the first ``images`` images; those that so few can give."""
+
+    images: int
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Assessment:
     """What a judge found: ``scores`` by metric; ``intervals`` (lower, upper) around those, where resamples were asked for; ``details`` by
-    metric, what a score is made of, such as the IoU of each class."""
+    metric, what a score is made of, such as the IoU of each class; ``first`` what a first look said, which is all there is where it ended
+    there."""
 
     scores: dict[str, float]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     details: dict[str, dict[str, float]] = field(default_factory=dict)
+    first: FirstLook | None = None
 
 
 def assessment(metrics: Sequence[Metric], *, resamples: int, seed: int) -> Assessment:

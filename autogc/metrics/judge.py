@@ -18,7 +18,7 @@ from autogc.errors import MetricError
 from autogc.files import sha256_json
 from autogc.inference import Precision, full_float32, in_precision, keeping_memory, suited_format
 from autogc.metrics import statistics, storage
-from autogc.metrics.assessment import Assessment, assessment
+from autogc.metrics.assessment import Assessment, FirstLook, Look, assessment
 from autogc.metrics.catalogue import METRICS, lacking, too_few
 from autogc.metrics.frechet import Reference
 from autogc.metrics.metric import Metric, Need, Observation, Setting
@@ -122,12 +122,13 @@ class Judge:
         images: int | None = None,
         batch_size: int = 16,
         precision: Precision = "float32",
+        look: Look | None = None,
     ) -> Assessment:
         """Return the scores of ``generate`` on the first ``images`` samples of ``split``, the networks computing in ``precision``.
 
         It maps inputs (N, Cin, h, w) on the judge's device to pictures (N, C, H, W) in [-1, 1]. Without ``metrics``, all that the judge
-        can give of so many pictures. Raises ``MetricError`` for pictures that hold NaN or infinity or have another size, for fewer images
-        than a named metric can bear, and for a metric that this judge cannot give.
+        can give of so many pictures. With a ``look`` it may end after the first ones. Raises ``MetricError`` for pictures that hold NaN or
+        infinity or have another size, for fewer images than a named metric can bear, and for a metric that this judge cannot give.
         """
         wanted = self._known(metrics)
         count = self._count(split, images)
@@ -142,6 +143,7 @@ class Judge:
         if real is not None:
             setting = replace(setting, reference=real.reference)
         running = [METRICS[name](setting) for name in wanted]
+        judged, first = 0, None
         devices = [self.device] if self.device.type == "cuda" else []
         drawing = torch.random.fork_rng(devices=devices)
         with working(str(self.device)), keeping_memory(), full_float32(), torch.inference_mode(), drawing:
@@ -152,7 +154,12 @@ class Judge:
                 with in_precision(precision, self.device):
                     seen = observed(self.networks, pictures, needs, self._setting, target=target, labels=batch.truth)
                 _feed(running, seen)
-        return assessment(running, resamples=self.resamples, seed=self.seed)
+                judged += len(pictures)
+                if look is not None and first is None and look.images <= judged < count:
+                    first = FirstLook(judged, {one.name: one.value() for one in running if judged >= one.fewest(setting)})
+                    if not look.go_on(first.scores):
+                        return Assessment({}, first=first)
+        return replace(assessment(running, resamples=self.resamples, seed=self.seed), first=first)
 
     def real_images(self, split: Split, *, images: int | None = None) -> RealImages:
         """Return the statistics of the real images that ``split``'s generated ones are compared with.

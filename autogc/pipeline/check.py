@@ -29,6 +29,7 @@ from autogc.pipeline.latency import check_table, known_costs
 from autogc.progress import Progress, Silent
 from autogc.search.encoding import Encoding
 from autogc.search.feasibility import FeasibleRegion, check_feasible
+from autogc.search.past import Past
 from autogc.search.samplers import Setting, directions_of, make_plan
 from autogc.supernet.space import Space
 from autogc.supernet.supernet import Supernet
@@ -182,7 +183,8 @@ def check_sampler(experiment: Experiment, costs: CostModel) -> None:
     """Ask the search's sampler for candidates. Raises ConfigError where it can't be had or refuses its arguments or the objectives."""
     search = experiment.search
     region = FeasibleRegion(Encoding(costs.space), costs, search.cost_limits, np.random.default_rng(0))
-    setting = Setting.of(search, seed=experiment.seed, region=region, seen=lambda row: False)
+    past = [Past.read(source, region.encoding, search.objectives) for source in search.start_from]
+    setting = Setting.of(search, seed=experiment.seed, region=region, seen=lambda row: False, past=past)
     make_plan(search.sampler, setting, directions=directions_of(search.objectives))
 
 

@@ -155,8 +155,10 @@ def search_with(
 
 def _summary(session: SearchSession, config: SearchConfig) -> str:
     study, evaluations = session.study, session.evaluations
-    failed = sum(one.state == "failed" for one in evaluations)
+    failed, screened = (sum(one.state == state for one in evaluations) for state in ("failed", "screened"))
     parts = [f"{len(evaluations)} candidates evaluated" + (f", {failed} of which failed" if failed else "")]
+    if screened:
+        parts.append(f"{screened} of them were not good enough on the first images to be scored on all")
     if study.infeasible or study.duplicates:
         parts.append(f"{study.infeasible} infeasible and {study.duplicates} repeated proposals cost no evaluation")
     if study.exhausted:

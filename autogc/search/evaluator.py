@@ -17,7 +17,9 @@ from torch import Tensor
 from autogc.device_lock import working
 from autogc.errors import AutogcError, MetricError
 from autogc.inference import in_precision, keeping_memory, suited, threads_set
+from autogc.metrics.assessment import Look
 from autogc.search.precision import Precisions
+from autogc.search.screening import Bar
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.statistics import recalibrate
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 class Outcome:
     """What an evaluation gave: JSON-ready but for its times. ``costs`` holds the measured ones only."""
 
-    state: Literal["complete", "failed"]
+    state: Literal["complete", "screened", "failed"]
     reason: str | None
     scores: dict[str, float]
     costs: dict[str, float]
@@ -58,8 +60,11 @@ class Evaluator(Protocol):
     def seed_of(self, candidate: Candidate) -> int:
         """Return what the evaluation's random numbers are seeded with: a matter of the candidate and the experiment alone."""
 
-    def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        """Return (scores, measured costs, provenance). Raises AutogcError where the candidate can't be scored."""
+    def evaluate(self, candidate: Candidate, bar: Bar | None = None) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+        """Return (scores, measured costs, provenance). Raises AutogcError where the candidate can't be scored.
+
+        With a ``bar``, provenance has what the first images alone said (``Evaluation.first``); there are no scores where that misses it.
+        """
 
 
 def seed_for(candidate: Candidate, seed: int) -> int:
@@ -67,26 +72,32 @@ def seed_for(candidate: Candidate, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{candidate.hash}".encode()).digest()[:4], "big")
 
 
-def evaluate(evaluator: Evaluator, candidate: Candidate) -> Outcome:
+def evaluate(evaluator: Evaluator, candidate: Candidate, bar: Bar | None = None) -> Outcome:
     """Evaluate, and say what came of it: an error or a value that is not finite makes the evaluation ``failed``, with the reason."""
+    state: Literal["complete", "screened", "failed"] = "complete"
     started = datetime.now(UTC)
     scores: dict[str, float] = {}
     costs: dict[str, float] = {}
     provenance: dict[str, Any] = {}
     reason = None
     try:
-        scores, costs, provenance = evaluator.evaluate(candidate)
+        scores, costs, provenance = evaluator.evaluate(candidate, bar)
+        missed = {} if bar is None or "first" not in provenance else bar.missed(provenance["first"]["scores"])
+        if missed:
+            first = provenance["first"]
+            said = ", ".join(f"{name} {first['scores'][name]:.4g} misses {limit:.4g}" for name, limit in missed.items())
+            state, reason = "screened", f"not scored on all images: on the first {first['images']}, {said}"
         wrong = {name: value for name, value in (scores | costs).items() if not math.isfinite(value)}
         if wrong:
             raise MetricError(", ".join(f"{name} is {value}" for name, value in wrong.items()))
     except (AutogcError, RuntimeError, ArithmeticError) as error:
         # A subnet that can't be run (out of memory, sizes that don't fit) or judged: the search goes on without it.
         # Anything else is a defect.
-        reason = f"{type(error).__name__}: {error}"
+        state, reason = "failed", f"{type(error).__name__}: {error}"
         scores = {name: value for name, value in scores.items() if math.isfinite(value)}
         costs = {name: value for name, value in costs.items() if math.isfinite(value)}
     return Outcome(
-        state="complete" if reason is None else "failed",
+        state=state,
         reason=reason,
         scores=scores,
         costs=costs,
@@ -141,13 +152,14 @@ class CandidateEvaluator:
         """Return the evaluation's seed."""
         return seed_for(candidate, self._seed)
 
-    def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+    def evaluate(self, candidate: Candidate, bar: Bar | None = None) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Return (scores, measured costs, provenance)."""
         with working(str(self.device)):
-            return self._evaluate(candidate)
+            return self._evaluate(candidate, bar)
 
-    def judged(self, candidate: Candidate, precisions: Precisions) -> Assessment:
-        """Return what the judge says of the candidate's pictures, made and judged in ``precisions``."""
+    def judged(self, candidate: Candidate, precisions: Precisions, bar: Bar | None = None) -> Assessment:
+        """Return what the judge says of the candidate's pictures, made and judged in ``precisions``; of the first alone where they miss
+        ``bar``."""
         torch.manual_seed(self.seed_of(candidate))
         with keeping_memory(), threads_set(self._threads):
             module = recalibrate(self._supernet.extract(candidate).to(self.device), self._calibration)
@@ -164,13 +176,16 @@ class CandidateEvaluator:
                 images=self._images,
                 batch_size=self.batch_size,
                 precision=precisions.judge,
+                look=None if bar is None else Look(bar.images, lambda scores: not bar.missed(scores)),
             )
 
-    def _evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        judged = self.judged(candidate, self.precisions)
+    def _evaluate(self, candidate: Candidate, bar: Bar | None) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+        judged = self.judged(candidate, self.precisions, bar)
         provenance = self._judge.provenance(self._split, images=self._images)
         provenance["precision"] = str(self.precisions)
         provenance["batch_size"] = self.batch_size
+        if judged.first is not None:
+            provenance["first"] = {"images": judged.first.images, "scores": judged.first.scores}
         if judged.intervals:
             provenance["intervals"] = judged.intervals
         if self._latency is not None:

@@ -29,14 +29,15 @@ SCORE, COST = "score_", "cost_"
 class Evaluation:
     """What is known of one candidate after its evaluation.
 
-    ``state`` is ``complete`` (with scores) or ``failed`` (with a ``reason``). ``scores`` and ``costs`` go by their names in the experiment
+    ``state`` is ``complete`` (with scores), ``failed`` or ``screened`` (too bad on the first images to be scored on all; both with a
+    ``reason``). ``scores`` and ``costs`` go by their names in the experiment
     file; ``provenance`` says what judged; ``seed`` is what the evaluation's random numbers were seeded with; times are in UTC.
     """
 
     trial: int
     candidate: Candidate
     genotype: dict[str, Any]
-    state: Literal["complete", "failed"]
+    state: Literal["complete", "screened", "failed"]
     reason: str | None
     scores: dict[str, float]
     costs: dict[str, float]
@@ -46,6 +47,11 @@ class Evaluation:
     started: datetime
     finished: datetime
     worker: str
+
+    @property
+    def first(self) -> dict[str, Any] | None:
+        """What the first images alone said, ``{"images": how many, "scores": by name}``; None where they were not looked at alone."""
+        return self.provenance.get("first")
 
     @property
     def duration_s(self) -> float:

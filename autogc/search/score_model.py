@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from autogc.search.features import Features
 from autogc.search.gaussian_process import GaussianProcess
@@ -20,8 +21,10 @@ REST = 0.25
 
 @dataclass(frozen=True)
 class Related:
-    """Scores that are like the modelled one, minimised: of ``rows`` (N, decisions), ``values`` (N,). On a scale of their ``own``, such as
-    another data set's, or on the score's, such as that of fewer images."""
+    """Scores that are like the modelled one, minimised: of ``rows`` (N, decisions), ``values`` (N,).
+
+    On a scale of their ``own``, such as another data set's, or on the score's, such as that of fewer images.
+    """
 
     rows: np.ndarray
     values: np.ndarray
@@ -73,6 +76,22 @@ class ScoreModel:
     def mean(self, rows: np.ndarray) -> np.ndarray:
         """Return the mean of the warped score of rows (N, decisions), (N,)."""
         return self.process.mean(self._features(rows))
+
+    def first_score_for(self, row: np.ndarray, threshold: float, *, chance: float) -> float | None:
+        """Return the first related score with which a candidate has just the ``chance`` (0 to 0.5) of a warped score below ``threshold``.
+
+        Lower ones have a better chance. None where the related score tells nothing of the score.
+        """
+        both = self._features(np.stack([row, row]))
+        both = both.of_task(0)[:1].joined(both.of_task(1)[:1])
+        (mean, first_mean), (deviation, first_deviation) = self.process.predict(both)
+        common = float(self.process.covariance(both[:1], both[1:])[0])
+        told = float(first_deviation**2 + self.process.noise)
+        if common <= 0:
+            return None
+        left = np.sqrt(max(float(deviation**2) - common**2 / told, 0.0))
+        first = first_mean + (threshold - mean - ndtri(chance) * left) * told / common
+        return float(self.warp.inverse(np.array([first]))[0])
 
     def expect(self, rows: np.ndarray) -> None:
         """Take the mean for what evaluations of rows (N, decisions) will tell, so that nobody else is sent there."""

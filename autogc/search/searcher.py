@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 from autogc.search.evaluator import Outcome, seed_for
 from autogc.search.session import SearchSession
 from autogc.search.study import Proposal
-from autogc.search.trainable import CANDIDATE, DEFECT, OUTCOME
+from autogc.search.trainable import BAR, CANDIDATE, DEFECT, OUTCOME
 
 DIED = "the worker process died, and died again when the evaluation was repeated (out of memory?)"
 
@@ -40,7 +40,8 @@ class StudySearcher(Searcher):
         if proposal is None:
             return Searcher.FINISHED
         self._running[trial_id] = proposal
-        return {CANDIDATE: json.dumps(proposal.candidate.to_json())}
+        bar = None if proposal.bar is None else proposal.bar.to_json()
+        return {CANDIDATE: json.dumps(proposal.candidate.to_json()), BAR: json.dumps(bar)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Bring a result home. Without one the worker died, after Ray had repeated the trial."""

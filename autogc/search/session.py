@@ -100,7 +100,7 @@ class SearchSession:
         if self._on_evaluation is not None:
             self._on_evaluation(evaluation)
         self._progress.update(len(self.evaluations), **self.figures())
-        if len(self.evaluations) >= HOPELESS_AFTER and not any(one.state == "complete" for one in self.evaluations):
+        if len(self.evaluations) >= HOPELESS_AFTER and all(one.state == "failed" for one in self.evaluations):
             raise AutogcError(f"all of the first {len(self.evaluations)} evaluations failed, the last with: {outcome.reason}")
         return evaluation
 

@@ -20,7 +20,9 @@ from autogc.search.encoding import Encoding, Row
 from autogc.search.feasibility import FeasibleRegion
 from autogc.search.ledger import Evaluation
 from autogc.search.pareto import excess, value_of
-from autogc.search.samplers import Setting, directions_of, make_plan
+from autogc.search.past import Past
+from autogc.search.samplers import FIRST, Setting, directions_of, make_plan
+from autogc.search.screening import Bar
 from autogc.search.storage import experimental, open_storage
 from autogc.supernet.candidate import Candidate, Value
 
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
     from autogc.cost import CostModel
     from autogc.supernet import Space
 
-HASH, OUTCOME = "hash", "outcome"
+HASH, OUTCOME, PAST = "hash", "outcome", "past"
+FROM_FRONTS = 6  # of another search's front are evaluated before anything else is proposed
 INFEASIBLE, DUPLICATE, EVALUATED = "infeasible", "duplicate", "evaluated"
+STATES = {"complete": TrialState.COMPLETE, "screened": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Proposal:
     genotype: dict[str, Value]
     candidate: Candidate
     costs: dict[str, float]
+    bar: Bar | None = None
 
 
 class SearchStudy:
@@ -51,9 +56,11 @@ class SearchStudy:
       random sampler go by complete trials only, so after a few refusals in a row the study proposes a feasible candidate itself (``Plan``);
     * evaluated before: the known values again; under evaluation at this moment: FAIL, which every sampler passes over.
 
-    A constraint's value is (cost - limit) / limit, feasible at 0 and below; that of a score comes with its evaluation. An evaluation that
+    A candidate that was too bad on the first images to be scored on all (``screened``) is PRUNED too, with its scores on those. A
+    constraint's value is (cost - limit) / limit, feasible at 0 and below; that of a score comes with its evaluation. An evaluation that
     failed is FAIL. What the ledger (``evaluations``) holds is the truth: on start, trials that a dead run left RUNNING are closed and,
-    where the ledger does not have their candidate, proposed again first; evaluations that the study never heard of are told to it.
+    where the ledger does not have their candidate, proposed again first; evaluations that the study never heard of are told to it. What
+    other searches found (``search.start_from``) is read once, and kept in the study.
     """
 
     def __init__(
@@ -78,12 +85,13 @@ class SearchStudy:
         # A run that goes on must not draw what it drew before, nor depend on when it was killed.
         fresh = [int(part) for part in np.random.SeedSequence([seed, len(past), len(self._known)]).generate_state(2)]
         self.region = FeasibleRegion(self._encoding, costs, config.cost_limits, np.random.default_rng(fresh[0]))
-        setting = Setting.of(config, seed=fresh[1], region=self.region, seen=self._seen)
+        self._past = self._recorded_past()
+        setting = Setting.of(config, seed=fresh[1], region=self.region, seen=self._seen, past=self._past)
         self._plan = make_plan(config.sampler, setting, directions=self._directions)
         self._study.sampler = self._plan.sampler
         self._refused = Counter(trial.user_attrs.get(OUTCOME) for trial in past)
         self._reconcile(past)
-        self._first = [] if self.region.anchor is None else [self.region.largest(), self.region.smallest()]
+        self._first = [] if self.region.anchor is None else [self.region.largest(), self.region.smallest(), *self._from_fronts()]
 
     @property
     def remaining(self) -> int:
@@ -104,7 +112,7 @@ class SearchStudy:
         """Return the next candidate to evaluate; None when the evaluations are used up, or (``exhausted``) the feasible candidates are."""
         if not self.remaining or self.exhausted:
             return None
-        for row in self._first:
+        for row in self._first[: self.remaining]:
             if not self._seen(row):
                 self._enqueue(row)
         self._first = []
@@ -151,6 +159,24 @@ class SearchStudy:
             study.set_metric_names(list(self.config.objectives))
         return study
 
+    def _recorded_past(self) -> tuple[Past, ...]:
+        """Return what other searches found, as it was when this one began."""
+        recorded = self._study.user_attrs.get(PAST)
+        if recorded is None:
+            past = [Past.read(source, self._encoding, self.config.objectives) for source in self.config.start_from]
+            recorded = [one.to_json() for one in past]
+            self._study.set_user_attr(PAST, recorded)
+        return tuple(Past.from_json(one) for one in recorded)
+
+    def _from_fronts(self) -> list[Row]:
+        """Return the feasible members of other searches' fronts, at most ``FROM_FRONTS`` of each, evenly spaced."""
+        found: list[Row] = []
+        for past in self._past:
+            members = self.region.feasible(past.rows[list(past.front)])
+            places = np.linspace(0, len(members) - 1, min(FROM_FRONTS, len(members))).round().astype(int)
+            found += [members[place] for place in places]
+        return found
+
     def _reconcile(self, past: Sequence[optuna.trial.FrozenTrial]) -> None:
         told = {trial.user_attrs.get(HASH) for trial in past if trial.user_attrs.get(OUTCOME) == EVALUATED and trial.state.is_finished()}
         for frozen in past:
@@ -187,9 +213,15 @@ class SearchStudy:
             self._refuse(trial, DUPLICATE)
             self._study.tell(trial, state=TrialState.FAIL)
             return None, row
-        proposal = Proposal(trial.number, self._encoding.genotype(row), candidate, costs)
+        proposal = Proposal(trial.number, self._encoding.genotype(row), candidate, costs, self._bar(trial.number))
         self._outstanding[trial.number] = (trial, proposal)
         return proposal, row
+
+    def _bar(self, trial: int) -> Bar | None:
+        if self.config.first_images is None:
+            return None
+        # Without a limit, a candidate's scores on the first images are recorded all the same: the sampler learns from them.
+        return self._plan.bar_of(trial) or Bar(self.config.first_images)
 
     def _refuse(self, trial: optuna.Trial, outcome: str) -> None:
         trial.set_user_attr(OUTCOME, outcome)
@@ -199,21 +231,25 @@ class SearchStudy:
     def _close(self, trial: optuna.Trial, evaluation: Evaluation) -> None:
         for name, value in self._measured_constraints(evaluation).items():
             trial.set_constraint(name, value)
-        if evaluation.state == "complete":
-            self._study.tell(trial, self._values(evaluation), state=TrialState.COMPLETE)
-        else:
-            self._study.tell(trial, state=TrialState.FAIL)
+        if evaluation.first is not None:
+            trial.set_user_attr(FIRST, evaluation.first["scores"])
+        values = self._values(evaluation) if evaluation.state == "complete" else None
+        self._study.tell(trial, values, state=STATES[evaluation.state])
 
     def _finished(self, evaluation: Evaluation) -> optuna.trial.FrozenTrial:
         """Return a trial for an evaluation that the study never heard of."""
         complete = evaluation.state == "complete"
         counted = {name: (evaluation.costs[name] - limit) / limit for name, limit in self.region.limits.items()}
         return optuna.trial.create_trial(
-            state=TrialState.COMPLETE if complete else TrialState.FAIL,
+            state=STATES[evaluation.state],
             values=self._values(evaluation) if complete else None,
             params=self._encoding.params(self._encoding.row(evaluation.genotype)),
             distributions=self._encoding.distributions,
-            user_attrs={HASH: evaluation.candidate.hash, OUTCOME: EVALUATED},
+            user_attrs={
+                HASH: evaluation.candidate.hash,
+                OUTCOME: EVALUATED,
+                **({} if evaluation.first is None else {FIRST: evaluation.first["scores"]}),
+            },
             constraints={**counted, **self._measured_constraints(evaluation)},
         )
 

@@ -11,9 +11,10 @@ import ray
 from ray import tune
 
 from autogc.search.evaluator import Evaluator, evaluate
+from autogc.search.screening import Bar
 from autogc.supernet.candidate import Candidate
 
-CANDIDATE, OUTCOME, DEFECT = "candidate", "outcome", "defect"
+CANDIDATE, BAR, OUTCOME, DEFECT = "candidate", "bar", "outcome", "defect"
 
 
 class CandidateTrial(tune.Trainable):
@@ -26,19 +27,21 @@ class CandidateTrial(tune.Trainable):
     def setup(self, config: dict[str, Any], evaluator: Sequence[ray.ObjectRef] = ()) -> None:
         self._reference = evaluator[0]
         self._evaluator: Evaluator | None = None
-        self._candidate = Candidate.from_json(json.loads(config[CANDIDATE]))
+        self.reset_config(config)
 
     def step(self) -> dict[str, Any]:
         try:
             if self._evaluator is None:
                 self._evaluator = ray.get(self._reference)
-            return {OUTCOME: json.dumps(evaluate(self._evaluator, self._candidate).to_json()), "done": True}
+            return {OUTCOME: json.dumps(evaluate(self._evaluator, self._candidate, self._bar).to_json()), "done": True}
         except Exception:
             # Raised here (or in ``setup``) it would be taken for a worker's death; the driver raises it.
             return {DEFECT: traceback.format_exc(), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._candidate = Candidate.from_json(json.loads(new_config[CANDIDATE]))
+        bar = json.loads(new_config[BAR])
+        self._bar = None if bar is None else Bar(**bar)
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

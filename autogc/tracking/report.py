@@ -94,7 +94,9 @@ def provenance_facts(
     facts = {"command": command, "experiment": experiment.name, "seed": str(experiment.seed), "data": experiment.data.name}
     facts |= _flat(provenance)
     complete = sum(evaluation.state == "complete" for evaluation in evaluations)
-    facts["evaluations"] = f"{len(evaluations)}, of which {complete} complete"
+    screened = sum(evaluation.state == "screened" for evaluation in evaluations)
+    seen = f", {screened} too bad on the first {experiment.search.first_images} images to be scored on all" if screened else ""
+    facts["evaluations"] = f"{len(evaluations)}, of which {complete} complete{seen}"
     if reasons:
         facts["failed because"] = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
     constraints = experiment.search.constraints

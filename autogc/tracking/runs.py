@@ -112,13 +112,15 @@ class Runs:
                 self._children[key] = (run_id, False)
             finished = round(evaluation.finished.timestamp() * 1000)
             values = {**evaluation.scores, **evaluation.costs}
+            if evaluation.first is not None:
+                values |= {f"first_images_{name}": value for name, value in evaluation.first["scores"].items()}
             points = [Point(name, value, evaluation.trial, finished) for name, value in values.items() if math.isfinite(value)]
             tags = {LOGGED: "1", **({REASON: evaluation.reason[:LONGEST_VALUE]} if evaluation.reason else {})}
             tags |= {
                 f"autogc.{name}": str(value)[:LONGEST_VALUE]
                 for name, value in {**evaluation.provenance, "worker": evaluation.worker}.items()
             }
-            client.set_terminated(run_id, "FINISHED" if evaluation.state == "complete" else "FAILED", end_time=finished)
+            client.set_terminated(run_id, "FAILED" if evaluation.state == "failed" else "FINISHED", end_time=finished)
             self._log(client, run_id, params={name: str(value) for name, value in evaluation.genotype.items()}, points=points, tags=tags)
         self._children[key] = (run_id, True)
 

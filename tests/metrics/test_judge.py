@@ -12,6 +12,7 @@ from autogc.data import DATASETS
 from autogc.errors import CheckpointError, ConfigError, MetricError, RunDirectoryError
 from autogc.files import read_json
 from autogc.metrics import Judge, confusion_matrix, frechet_distance_from_samples, mean_iou, pixel_accuracy
+from autogc.metrics.assessment import Look
 from autogc.metrics.psnr import psnr
 from autogc.metrics.ssim import ssim
 
@@ -157,6 +158,25 @@ def test_of_few_images_those_scores_are_given_that_they_suffice_for(prepared):
     said = judge.provenance(DATA.validation, images=3)["left_out"]
     assert set(said) == {"precision", "recall"} and "precision needs at least 4 generated images, and there are 3" in said["precision"]
     assert judge.provenance(DATA.validation)["left_out"] == {}
+
+
+def test_a_first_look_sees_the_first_batches_alone_and_may_end_there(prepared):
+    judge, _ = prepared
+    made = []
+
+    def counting(inputs):
+        made.append(len(inputs))
+        return grey(inputs)
+
+    seen = []
+    whole = judge.score(counting, DATA.validation, batch_size=8, look=Look(10, lambda scores: seen.append(scores) is None))
+    assert made == [8, 8, 8] and whole.scores == judge.score(grey, DATA.validation, batch_size=8).scores
+    assert whole.first.images == 16 and whole.first.scores == seen[0]
+    assert whole.first.scores["psnr"] == judge.score(grey, DATA.validation, images=16).scores["psnr"]
+    made.clear()
+    ended = judge.score(counting, DATA.validation, batch_size=8, look=Look(8, lambda scores: False))
+    assert made == [8] and ended.scores == {} and ended.first.images == 8
+    assert judge.score(grey, DATA.validation, look=Look(24, lambda scores: False)).first is None, "all are no first ones"
 
 
 def test_every_score_has_an_interval_where_that_is_asked_for(prepared, monkeypatch):

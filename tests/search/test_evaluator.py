@@ -12,6 +12,7 @@ from simulation import FakeJudge, FakeSplit
 from autogc.errors import MetricError
 from autogc.models import GENERATORS
 from autogc.search.evaluator import CandidateEvaluator, Outcome, evaluate
+from autogc.search.screening import Bar
 from autogc.supernet import Candidate, Space, Supernet
 
 
@@ -111,7 +112,7 @@ class Raising:
     def seed_of(self, candidate: Candidate) -> int:
         return len(candidate.choices)
 
-    def evaluate(self, candidate: Candidate) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+    def evaluate(self, candidate: Candidate, bar: Bar | None = None) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         if self.raised is not None:
             raise self.raised
         return {"fid": self.fid, "miou": 0.5}, {}, {}

@@ -159,12 +159,12 @@ class Deadly(SimulatedEvaluator):
     once: str = ""
     always: str = ""
 
-    def evaluate(self, candidate: Candidate) -> Any:
+    def evaluate(self, candidate: Candidate, bar: Any = None) -> Any:
         marker = self.directory / candidate.hash
         if candidate.hash == self.always or (candidate.hash == self.once and not marker.exists()):
             marker.touch()
             os._exit(1)
-        return super().evaluate(candidate)
+        return super().evaluate(candidate, bar)
 
 
 def test_a_worker_that_dies_gets_its_candidate_once_more(started: None, space: Space, costs: CostModel, tmp_path: Path) -> None:
@@ -175,8 +175,15 @@ def test_a_worker_that_dies_gets_its_candidate_once_more(started: None, space: S
     assert (tmp_path / once).exists() and once in {one.candidate.hash for one in found}
 
 
+def test_workers_are_told_what_the_first_images_must_show(started: None, space: Space, costs: CostModel, tmp_path: Path) -> None:
+    config = {"sampler": {"name": "gp", "args": {"n_startup_trials": 5}}, "first_images": 2}
+    found = search(SimulatedEvaluator(), space, costs, tmp_path, evaluations=36, config=config)
+    assert len(found) == 36 and {one.state for one in found} == {"complete", "screened"}
+    assert all(one.first is not None and one.first["images"] == 2 for one in found)
+
+
 class Defective(SimulatedEvaluator):
-    def evaluate(self, candidate: Candidate) -> Any:
+    def evaluate(self, candidate: Candidate, bar: Any = None) -> Any:
         raise KeyError("a defect")
 
 

@@ -4,10 +4,11 @@ A sampler is a file here that registers it, an import below, and a row in ``test
 """
 
 from autogc.search.samplers import auto, gp, nsga, optuna_classes, tpe, uniform
-from autogc.search.samplers.base import SAMPLERS, Plan, Setting, Strategy
+from autogc.search.samplers.base import FIRST, SAMPLERS, Plan, Setting, Strategy
 from autogc.search.samplers.plan import directions_of, make_plan
 
 __all__ = [
+    "FIRST",
     "SAMPLERS",
     "Plan",
     "Setting",

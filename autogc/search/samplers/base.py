@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.samplers import BaseSampler
@@ -11,16 +11,21 @@ from autogc.config.experiment import SearchConfig
 from autogc.registry import Registry
 from autogc.search.encoding import Row
 from autogc.search.feasibility import FeasibleRegion
+from autogc.search.past import Past
+from autogc.search.screening import Bar
 
 # Proposals in a row that may be infeasible or known before the study looks for a feasible one itself. Each costs a tenth of a second in
 # the study's database; more than two are worth it only for a sampler that learns from them.
 PATIENCE, LEARNING_PATIENCE = 2, 5
+# The attribute of a trial that holds what the first images alone said, by score.
+FIRST = "first"
 
 
 @dataclass(frozen=True)
 class Setting:
     """What a sampler is made for: the study's seed, its number of evaluations, what is feasible, what needs no evaluation again, the
-    objectives, and the limits on what only an evaluation tells (scores, unpredicted latency)."""
+    objectives, the limits on what only an evaluation tells (scores, unpredicted latency), other searches' evaluations, and how many images
+    a candidate is scored on first."""
 
     seed: int
     evaluations: int
@@ -28,6 +33,8 @@ class Setting:
     seen: Callable[[Row], bool]
     objectives: tuple[str, ...]
     measured_limits: Mapping[str, float]
+    past: tuple[Past, ...] = ()
+    first_images: int | None = None
 
     @property
     def limits_on_others(self) -> dict[str, float]:
@@ -35,10 +42,12 @@ class Setting:
         return {name: limit for name, limit in self.measured_limits.items() if name not in self.objectives}
 
     @classmethod
-    def of(cls, config: SearchConfig, *, seed: int, region: FeasibleRegion, seen: Callable[[Row], bool]) -> Setting:
+    def of(
+        cls, config: SearchConfig, *, seed: int, region: FeasibleRegion, seen: Callable[[Row], bool], past: Sequence[Past] = ()
+    ) -> Setting:
         """Return what an experiment's ``search`` says."""
         measured = {name: limit for name, limit in config.constraints.items() if name not in region.limits}
-        return cls(seed, config.evaluations, region, seen, tuple(config.objectives), measured)
+        return cls(seed, config.evaluations, region, seen, tuple(config.objectives), measured, tuple(past), config.first_images)
 
 
 @dataclass(frozen=True)
@@ -46,11 +55,13 @@ class Plan:
     """A sampler, and what the study does when its proposals can't be used.
 
     After ``patience`` of them in a row, the study proposes a feasible candidate: near the last proposal when ``repairs``, else any.
+    ``bar_of`` says what the candidate of a trial, by its number, must reach on the first images (``Setting.first_images``).
     """
 
     sampler: BaseSampler
     patience: int = PATIENCE
     repairs: bool = True
+    bar_of: Callable[[int], Bar | None] = lambda number: None
 
 
 Strategy = Callable[[Setting], Plan]

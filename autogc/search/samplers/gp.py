@@ -19,10 +19,12 @@ from autogc.search.features import Features
 from autogc.search.improvement import expected_hypervolume_improvement, free_boxes
 from autogc.search.pareto import minimizes, non_dominated
 from autogc.search.proposals import best_feasible, feasible_draws
-from autogc.search.samplers.base import SAMPLERS, Plan, Setting, Strategy
-from autogc.search.score_model import ScoreModel
+from autogc.search.samplers.base import FIRST, SAMPLERS, Plan, Setting, Strategy
+from autogc.search.score_model import Related, ScoreModel
+from autogc.search.screening import Bar
 
 MARGIN = 0.1  # of the range of an objective, by which the reference lies beyond the worst of the front
+CHANCE = 0.05  # of reaching the front, below which a candidate is not scored on all images
 REFIT = 0.05  # the share of new values after which hyperparameters are fitted anew
 DRAWS = 512  # of the feasible candidates: the first proposals are chosen among them, and the range of costs is theirs
 
@@ -47,6 +49,12 @@ class ScoreModelSampler(BaseSampler):
         self._signs = np.array([1.0 if minimizes(name) else -1.0 for name in setting.objectives])
         self._fits: dict[str, tuple[int, np.ndarray]] = {}
         self._rows: dict[int, Row] = {}
+        self._bars: dict[int, Bar] = {}
+
+    def bar_of(self, number: int) -> Bar | None:
+        """Return what the candidate that was proposed as a trial, by its number, must reach on the first images; None where any value will
+        do."""
+        return self._bars.get(number)
 
     def reseed_rng(self) -> None:
         """Draw other random numbers from here on."""
@@ -67,16 +75,26 @@ class ScoreModelSampler(BaseSampler):
         if not search_space:
             return {}
         told = self._told(study, trial)
-        row = self._spread(told.everywhere) if len(told.everywhere) < self._startup or not len(told.rows) else self._improving(told)
-        return {} if row is None else self._setting.region.encoding.params(row)
+        if len(told.everywhere) < self._startup or not len(told.rows):
+            return self._setting.region.encoding.params(self._spread(told.everywhere))
+        row, bar = self._improving(told)
+        if row is None:
+            return {}
+        if bar is not None:
+            self._bars[trial.number] = bar
+        return self._setting.region.encoding.params(row)
 
     def _told(self, study: Study, asking: FrozenTrial) -> Told:
-        done = [one for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if self._row(one) is not None]
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        done = [one for one in trials if one.state == TrialState.COMPLETE and self._row(one) is not None]
+        looked = [one for one in trials if FIRST in one.user_attrs and self._row(one) is not None]
         running = [one for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if one.number != asking.number]
         values = np.array([one.values for one in done]).reshape(len(done), len(self._signs)) * self._signs
         limited = self._setting.limits_on_others
         excess = {name: np.array([one.constraints.get(name, np.nan) for one in done]) for name in limited}
-        return Told(self._stack(done), values, excess, self._stack(running))
+        names = (*self._setting.objectives, *limited)
+        first = {name: np.array([one.user_attrs[FIRST].get(name, np.nan) for one in looked]) for name in names}
+        return Told(self._stack(done), values, excess, self._stack(running), self._stack(looked), first)
 
     def _spread(self, rows: np.ndarray) -> Row:
         """Return a feasible row far from all ``rows`` (N, decisions) in costs and in decisions."""
@@ -88,18 +106,19 @@ class ScoreModelSampler(BaseSampler):
         order = np.argsort(-(apart + costs).min(axis=1))
         return next((drawn[index] for index in order if not self._setting.seen(drawn[index])), drawn[0])
 
-    def _improving(self, told: Told) -> Row | None:
+    def _improving(self, told: Told) -> tuple[Row | None, Bar | None]:
+        """Return the row to evaluate and what it must reach on the first images."""
         setting = self._setting
         telling = -_dominated_by(told.values)
         models: dict[int, ScoreModel] = {}
         for objective, name in enumerate(setting.objectives):
             if self._modelled[objective]:
-                models[objective] = self._model(name, told, told.values[:, objective], telling)
+                models[objective] = self._model(name, told, told.values[:, objective], telling, self._related(name, told))
         # By its excess over the limit; with the warped excess of 0.
         limited = []
         for name, excess in told.excess.items():
             if np.isfinite(excess).any():
-                model = self._model(f"limit on {name}", told, excess, telling)
+                model = self._model(f"limit on {name}", told, excess, telling, ())
                 limited.append((model, float(model.warp(np.zeros(1))[0])))
         everywhere = told.everywhere
         points = self._points(everywhere, models)[0]
@@ -119,7 +138,31 @@ class ScoreModelSampler(BaseSampler):
 
         front = everywhere[meeting][non_dominated(points[meeting])]
         starts = front if len(front) else everywhere
-        return best_feasible(value, region=setting.region, starts=starts, seen=setting.seen, generator=self._generator)
+        row = best_feasible(value, region=setting.region, starts=starts, seen=setting.seen, generator=self._generator)
+        return row, None if row is None or limited else self._bar(row, points[: len(told.rows)], models)
+
+    def _related(self, name: str, told: Told) -> list[Related]:
+        """Return the scores that are like an objective: those of the first images, those of other searches."""
+        sign = float(self._signs[self._setting.objectives.index(name)])
+        found = [] if self._setting.first_images is None else [_known(told.looked, sign * told.first[name], own=False)]
+        for past in self._setting.past:
+            if name in past.scores:
+                found.append(_known(past.rows, sign * past.scores[name], own=True))
+        return found
+
+    def _bar(self, row: Row, points: np.ndarray, models: Mapping[int, ScoreModel]) -> Bar | None:
+        """Return the score on the first images with which a candidate has a chance of ``CHANCE`` to be better than every evaluated one that
+        costs no more (``points`` (N, M)); None where nobody costs less, or more than one objective is modelled."""
+        first_images = self._setting.first_images
+        if first_images is None or len(models) != 1:
+            return None
+        ((objective, model),) = models.items()
+        costs = self._points(row[None], models)[0][0]
+        no_dearer = np.delete(points <= costs[None], objective, axis=1).all(axis=1)
+        if not no_dearer.any():
+            return None
+        limit = model.first_score_for(row, float(points[no_dearer, objective].min()), chance=CHANCE)
+        return None if limit is None else Bar(first_images, {self._setting.objectives[objective]: limit * float(self._signs[objective])})
 
     def _points(self, rows: np.ndarray, models: Mapping[int, ScoreModel]) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and the deviation of each objective of rows (N, decisions), each (N, M), minimised."""
@@ -149,13 +192,14 @@ class ScoreModelSampler(BaseSampler):
                 reference[objective] = min(reference[objective], float(models[objective].warp(limit)[0]))
         return reference
 
-    def _model(self, name: str, told: Told, values: np.ndarray, telling: np.ndarray) -> ScoreModel:
+    def _model(self, name: str, told: Told, values: np.ndarray, telling: np.ndarray, related: Sequence[Related]) -> ScoreModel:
         known = np.isfinite(values)
+        count = int(known.sum()) + sum(len(one.rows) for one in related)
         fitted, start = self._fits.get(name, (0, None))
-        again = known.sum() > (1 + REFIT) * fitted
-        model = ScoreModel(self._features, told.rows[known], values[known], telling=telling[known], start=start, fit=bool(again))
+        again = count > (1 + REFIT) * fitted
+        model = ScoreModel(self._features, told.rows[known], values[known], related=related, telling=telling[known], start=start, fit=again)
         if again:
-            self._fits[name] = (int(known.sum()), model.process.hyperparameters)
+            self._fits[name] = (count, model.process.hyperparameters)
         model.expect(told.pending)
         return model
 
@@ -186,18 +230,28 @@ class ScoreModelSampler(BaseSampler):
 
 @dataclass(frozen=True)
 class Told:
-    """What a study tells: ``rows`` (N, decisions) that were evaluated, the objectives' ``values`` (N, M), minimised, the ``excess`` (N,) of
-    each limited score over its limit, NaN where unknown, and rows that are ``pending``."""
+    """What a study tells.
+
+    ``rows`` (N, decisions) were evaluated: the objectives' ``values`` (N, M), minimised, and the ``excess`` (N,) of each limited score over
+    its limit, NaN where unknown. Others are ``pending``, or were ``looked`` at on the first images and had the scores ``first`` there.
+    """
 
     rows: np.ndarray
     values: np.ndarray
     excess: Mapping[str, np.ndarray]
     pending: np.ndarray
+    looked: np.ndarray
+    first: Mapping[str, np.ndarray]
 
     @property
     def everywhere(self) -> np.ndarray:
         """All rows, those that are pending last."""
         return np.concatenate([self.rows, self.pending])
+
+
+def _known(rows: np.ndarray, values: np.ndarray, *, own: bool) -> Related:
+    known = np.isfinite(values)
+    return Related(rows[known], values[known], own)
 
 
 def _dominated_by(values: np.ndarray) -> np.ndarray:
@@ -210,5 +264,10 @@ def _dominated_by(values: np.ndarray) -> np.ndarray:
 @SAMPLERS.register("gp")
 def gp(*, n_startup_trials: int = 8) -> Strategy:
     """Gaussian processes of the scores; costs are known; the expected hypervolume improvement in closed form."""
+
     # Only what is known infeasible or seen could be refused, and it proposes neither.
-    return lambda setting: Plan(ScoreModelSampler(setting, n_startup_trials=n_startup_trials), patience=1, repairs=False)
+    def plan(setting: Setting) -> Plan:
+        sampler = ScoreModelSampler(setting, n_startup_trials=n_startup_trials)
+        return Plan(sampler, patience=1, repairs=False, bar_of=sampler.bar_of)
+
+    return plan

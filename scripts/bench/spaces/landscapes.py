@@ -83,6 +83,10 @@ class Landscape:
     constraints: Mapping[str, float] | None = None
     noise: float = 0.0
     log: bool = False
+    # What the score is on the first images alone, and the seconds of an evaluation that ends there and of a whole one; of rows, each (N,).
+    first: Callable[[np.ndarray], np.ndarray] | None = None
+    first_images: int | None = None
+    seconds: tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]] | None = None
 
     def evaluate(self, row: np.ndarray, generator: np.random.Generator) -> float:
         """Return a score as a search would be told."""
@@ -246,4 +250,15 @@ def table(path: Path) -> Landscape:
     costs = PlainCosts(space, {name: of(full) for name, full in known.items()})
     best = np.stack([known["macs"][places], fid[places]], axis=1)
     best = best[np.isfinite(best).all(axis=1)]
-    return Landscape("table", costs, "fid", of(fid), best, constraints=described["limits"], log=True)
+    return Landscape(
+        "table",
+        costs,
+        "fid",
+        of(fid),
+        best,
+        constraints=described["limits"],
+        log=True,
+        first=of(column("fid_16", np.nan)),
+        first_images=16,
+        seconds=(of(column("seconds_16", 0.0)), of(column("seconds", 0.0))),
+    )
