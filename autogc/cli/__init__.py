@@ -24,6 +24,7 @@ COMMANDS = {
     "finetune": "Train an exported subnet further.",
     "evaluate": "Score an exported subnet.",
     "report": "Measure and score teacher, front and chosen subnet; print the table.",
+    "explain": "Show which decisions the scores are a matter of, and where quality is lost.",
     "compare": "Compare the chosen subnet with what could have been trained instead, and check the ranking.",
     "ui": "Open the MLflow UI on a run.",
 }

@@ -27,6 +27,7 @@ CHANGEABLE = (
     "search.concurrent",
     "search.cpus_per_trial",
     "search.gpus_per_trial",
+    "search.intervals",
     "scores.latency.patience_s",
     "supernet.watch_every",
     "supernet.watch_images",

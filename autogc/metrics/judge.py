@@ -123,11 +123,13 @@ class Judge:
         batch_size: int = 16,
         precision: Precision = "float32",
         look: Look | None = None,
+        resamples: int | None = None,
     ) -> Assessment:
         """Return the scores of ``generate`` on the first ``images`` samples of ``split``, the networks computing in ``precision``.
 
         It maps inputs (N, Cin, h, w) on the judge's device to pictures (N, C, H, W) in [-1, 1]. Without ``metrics``, all that the judge
-        can give of so many pictures. With a ``look`` it may end after the first ones. Raises ``MetricError`` for pictures that hold NaN or
+        can give of so many pictures. With a ``look`` it may end after the first ones; ``resamples`` are those of the intervals,
+        in place of the experiment's. Raises ``MetricError`` for pictures that hold NaN or
         infinity or have another size, for fewer images than a named metric can bear, and for a metric that this judge cannot give.
         """
         wanted = self._known(metrics)
@@ -159,7 +161,7 @@ class Judge:
                     first = FirstLook(judged, {one.name: one.value() for one in running if judged >= one.fewest(setting)})
                     if not look.go_on(first.scores):
                         return Assessment({}, first=first)
-        return replace(assessment(running, resamples=self.resamples, seed=self.seed), first=first)
+        return replace(assessment(running, resamples=self.resamples if resamples is None else resamples, seed=self.seed), first=first)
 
     def real_images(self, split: Split, *, images: int | None = None) -> RealImages:
         """Return the statistics of the real images that ``split``'s generated ones are compared with.

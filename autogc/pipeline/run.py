@@ -141,11 +141,14 @@ class Run:
 
     @property
     def evaluations(self) -> list[Evaluation]:
-        """Every evaluation of the search so far, as the ledger has it, with measured latencies in the place of predicted ones."""
+        """Every evaluation of the search so far, as the ledger has it, with measured latencies in the place of predicted ones, and with the
+        intervals of the front's scores."""
+        from autogc.pipeline.intervals import with_intervals
         from autogc.pipeline.latency import with_measured
         from autogc.search import Ledger
 
-        return with_measured(Ledger(self.stage_directory("search")).read(), self.directory)
+        measured = with_measured(Ledger(self.stage_directory("search")).read(), self.directory)
+        return with_intervals(measured, self.directory)
 
     def tracked_progress(self, stage: str, *, drawings: Path | None = None) -> Progress:
         """Return progress whose figures also become curves in MLflow, and PNGs in ``drawings`` artifacts, under the stage's name."""

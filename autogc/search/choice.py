@@ -87,7 +87,7 @@ def choose(
     else:
         meeting = sum(not _misses(one, limits) for one in usable)
         cheapest = f"the cheapest ({cost} {value_of(best, cost):,.10g}) of {meeting} in {len(usable)} subnets"
-        why = f"{name}: {cheapest} with {_said(pick, limits, teacher)}"
+        why = f"{name}: {cheapest} with {_said(pick, limits, teacher)}{_unsure(best, limits)}"
     return Choice(best, why, limits, misses)
 
 
@@ -138,6 +138,16 @@ def _next_by_name(members: Sequence[Evaluation], objectives: Sequence[str], how:
         ordered.append(pick_by_name(left, objectives, how))
         left.remove(ordered[-1])
     return ordered
+
+
+def _unsure(evaluation: Evaluation, limits: Mapping[str, float]) -> str:
+    """Return which limits are met by less than the scores' intervals; nothing where all are met surely, or no interval is known."""
+    parts = []
+    for name, limit in limits.items():
+        lower, upper = evaluation.intervals.get(name, (math.nan, math.nan))
+        if excess(name, upper if minimizes(name) else lower, limit) > 0:
+            parts.append(f"{name} {value_of(evaluation, name):.4g} ({lower:.4g} to {upper:.4g} for 95 % of resamples of the images)")
+    return f"; not surely: {', '.join(parts)}" if parts else ""
 
 
 def _scored(

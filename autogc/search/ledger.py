@@ -54,6 +54,11 @@ class Evaluation:
         return self.provenance.get("first")
 
     @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Around each score the interval (lower, upper) that 95 % of resamples of the images lie in; of those for which it is known."""
+        return {name: (ends[0], ends[1]) for name, ends in self.provenance.get("intervals", {}).items()}
+
+    @property
     def duration_s(self) -> float:
         """Seconds from start to finish."""
         return (self.finished - self.started).total_seconds()

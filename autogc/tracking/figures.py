@@ -54,9 +54,12 @@ def front_figure(
                 "showscale": True,
                 "colorbar": {"title": {"text": series.axis(series.colour), "side": "right"}, "thickness": 14},
             }
+        bars = series.bars(series.y, group) if on_front else None
+        spread: dict[str, Any] = {} if bars is None else {"array": bars[1], "arrayminus": bars[0], "color": FRONT, "thickness": 1}
         figure.add_scatter(
             x=series.scaled(series.x, group),
             y=series.scaled(series.y, group),
+            error_y=spread or None,
             name=f"{name} ({len(group)})",
             mode="lines+markers" if on_front and not series.colour else "markers",
             line={"shape": series.step, "width": 2, "color": FRONT},
@@ -120,6 +123,9 @@ def front_png(
     else:
         axes.plot(*members, drawstyle="steps-post" if series.step == "hv" else "steps-pre", color=FRONT, linewidth=1.8, zorder=3)
         axes.scatter(*members, s=62, color=FRONT, **look)
+    bars = series.bars(series.y, series.members)
+    if bars is not None:
+        axes.errorbar(*members, yerr=bars, fmt="none", ecolor=FRONT, elinewidth=1.0, capsize=2.5, zorder=3)
     if series.teacher_drawn:
         x, y = (series.teacher[name] / series.divisor(name) for name in (series.x, series.y))
         axes.scatter(x, y, marker="*", s=230, color=TEACHER, edgecolors="white", linewidths=0.8, label="teacher", zorder=5)
@@ -134,7 +140,7 @@ def front_png(
     _dress(axes, title=series.title, subtitle=series.subtitle, x=series.axis(series.x), y=series.axis(series.y))
     axes.legend(loc="lower right" if QUANTITIES[series.y].higher_is_better else "upper right", framealpha=0.9, edgecolor=GRID, fontsize=9)
     axes.text(0, -0.13, "\n".join(_lines(series.judges)), transform=axes.transAxes, fontsize=7, color=SOFT, va="top")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def hypervolume_png(
@@ -163,11 +169,13 @@ def hypervolume_png(
     point = ", ".join(f"{QUANTITIES[name].title} {shown(name, reference[name])}" for name in objectives)
     subtitle = f"after each of {len(history)} evaluations; reference point: {point}"
     _dress(axes, title="Hypervolume of the front", subtitle=subtitle, x="evaluations finished", y=" x ".join(units) + ", higher is better")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _hover(evaluation: Evaluation) -> str:
     lines = [f"<b>{evaluation.candidate.hash}</b>  trial {evaluation.trial}", *_quantities({**evaluation.scores, **evaluation.costs})]
+    for name, (lower, upper) in evaluation.intervals.items():
+        lines.append(f"{QUANTITIES[name].title} of 95 % of resamples: {shown(name, lower)} to {shown(name, upper)}")
     by_dimension: dict[str, list[str]] = defaultdict(list)
     for decision, value in evaluation.genotype.items():
         dimension, _, target = decision.partition("/")
@@ -186,13 +194,25 @@ def _quantities(values: Mapping[str, float]) -> list[str]:
     return [f"{QUANTITIES[name].title}: {shown(name, value)}" for name, value in values.items() if name in QUANTITIES]
 
 
-def _canvas() -> tuple[StillFigure, Axes]:
+def still_figure(width: float, height: float) -> StillFigure:
+    """Return an empty figure of so many inches, at 200 pixels an inch."""
     # Not pyplot: its list of figures belongs to the main thread, and the tracker draws in its own.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as StillFigure
 
-    figure = StillFigure(figsize=(8, 5), dpi=200, layout="constrained")
+    figure = StillFigure(figsize=(width, height), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: StillFigure, path: str | Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
+    with replacing(path) as beside:
+        figure.savefig(beside, format="png")
+
+
+def _canvas() -> tuple[StillFigure, Axes]:
+    figure = still_figure(8, 5)
     return figure, figure.add_subplot()
 
 
@@ -207,8 +227,3 @@ def _dress(axes: Axes, *, title: str, subtitle: str, x: str, y: str) -> None:
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(MUTED)
-
-
-def _save(figure: StillFigure, path: str | Path) -> None:
-    with replacing(path) as beside:
-        figure.savefig(beside, format="png")

@@ -6,6 +6,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,6 +50,7 @@ def write_report(
     grid: Path | None = None,
     teacher: Mapping[str, float] | None = None,
     reference: Mapping[str, float] | None = None,
+    captions: Mapping[str, str] | None = None,
 ) -> Path:
     """Write report.md, index.html, front.csv, front.html, front.png, hypervolume.png and grid.png; return index.html.
 
@@ -57,7 +59,8 @@ def write_report(
     ``rows`` are the subnets measured on the test images, the teacher first, in the order of the grid's columns. ``teacher`` holds
     its values on the images that the search scored with, for the figures. ``provenance`` says where the scores come from
     (``Judge.provenance``), ``latency`` how latencies were taken and ``choice`` how the subnet was chosen, in sentences; ``reference`` is
-    the hypervolume's, such as the tracker's, chosen from the evaluations when absent.
+    the hypervolume's, such as the tracker's, chosen from the evaluations when absent. ``captions`` are of other pictures that are in
+    ``directory`` already, by file.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -75,15 +78,16 @@ def write_report(
     members = [row_of(evaluation) for evaluation in arrange(usable, objectives).members]
     facts = provenance_facts(experiment, evaluations, provenance=provenance, command=command, latency=latency)
     facts = ({"chosen": " ".join(choice)} if choice else {}) | facts
-    files = [name for name in (FRONT_PNG, HYPERVOLUME_PNG, GRID_PNG) if (directory / name).exists()]
-    write_text(directory / REPORT_MD, _markdown(experiment.name, rows=rows, members=members, facts=facts, files=files))
-    write_text(directory / INDEX_HTML, _page(experiment.name, rows=rows, members=members, facts=facts, files=files))
+    pictures = {name: text for name, text in {**CAPTIONS, **(captions or {})}.items() if (directory / name).exists()}
+    write_text(directory / REPORT_MD, _markdown(experiment.name, rows=rows, members=members, facts=facts, pictures=pictures))
+    write_text(directory / INDEX_HTML, _page(experiment.name, rows=rows, members=members, facts=facts, pictures=pictures))
     return directory / INDEX_HTML
 
 
 def row_of(evaluation: Evaluation, *, name: str | None = None) -> SubnetRow:
     """Return an evaluation as a row of the table, named by the first digits of its hash."""
-    return SubnetRow.of(name or evaluation.candidate.hash[:8], {**evaluation.scores, **evaluation.costs})
+    row = SubnetRow.of(name or evaluation.candidate.hash[:8], {**evaluation.scores, **evaluation.costs})
+    return replace(row, intervals=evaluation.intervals)
 
 
 def provenance_facts(
@@ -146,28 +150,32 @@ PARTS = "What the scores are made of, on the test images"
 SEARCHED = "The front as searched: scores in the supernet, on the validation images, before any fine-tuning"
 
 
-def _markdown(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow], facts: Mapping[str, str], files: Sequence[str]) -> str:
+def _markdown(
+    name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow], facts: Mapping[str, str], pictures: Mapping[str, str]
+) -> str:
     parts = [f"# {name}\n"]
     parts += [f"## {title}\n\n{markdown_table(table)}" for title, table in ((MEASURED, rows), (SEARCHED, members)) if table]
-    parts += [f"## {CAPTIONS[file]}\n\n![{CAPTIONS[file]}]({file})\n" for file in files]
+    parts += [f"## {text}\n\n![{text}]({file})\n" for file, text in pictures.items()]
     if any(row.details for row in rows):
         parts.append(f"## {PARTS}\n\n{markdown_parts(rows)}")
     parts.append("## Where the numbers come from\n\n" + "".join(f"- **{what}**: {how}\n" for what, how in facts.items()))
     return "\n".join(parts)
 
 
-def _page(name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow], facts: Mapping[str, str], files: Sequence[str]) -> str:
+def _page(
+    name: str, *, rows: Sequence[SubnetRow], members: Sequence[SubnetRow], facts: Mapping[str, str], pictures: Mapping[str, str]
+) -> str:
     parts = [f"<h1>{escape(name)}</h1>"]
     if rows:
         parts += [f"<h2>{MEASURED}</h2>", subnets_html(rows)]
-    for file in files:
-        parts.append(f"<h2>{CAPTIONS[file]}</h2>")
+    for file, text in pictures.items():
+        parts.append(f"<h2>{escape(text)}</h2>")
         if file == FRONT_PNG:
-            parts.append(f'<iframe src="{FRONT_HTML}" title="{CAPTIONS[file]}"></iframe>')
+            parts.append(f'<iframe src="{FRONT_HTML}" title="{escape(text)}"></iframe>')
             parts.append(f'<p>Point at a subnet to see what it is. Still: <a href="{FRONT_PNG}">{FRONT_PNG}</a>; numbers: ')
             parts.append(f'<a href="{FRONT_CSV}">{FRONT_CSV}</a>.</p>')
         else:
-            parts.append(f'<div class="scroll"><a href="{file}"><img src="{file}" alt="{CAPTIONS[file]}"></a></div>')
+            parts.append(f'<div class="scroll"><a href="{file}"><img src="{file}" alt="{escape(text)}"></a></div>')
     if members:
         parts += [f"<h2>{SEARCHED}</h2>", subnets_html(members)]
     if tables := parts_tables(rows):

@@ -51,9 +51,10 @@ class FrontSeries:
 
     @property
     def subtitle(self) -> str:
-        """How many evaluations, and how many of them are on the front."""
+        """How many evaluations, how many of them are on the front, and what the bars are."""
         total = len(self.members) + len(self.others)
-        return f"{total} subnets scored in the supernet, {len(self.members)} on the front"
+        bars = "; bars: 95 % of resamples of the images" if any(self.y in one.intervals for one in self.members) else ""
+        return f"{total} subnets scored in the supernet, {len(self.members)} on the front{bars}"
 
     @property
     def judges(self) -> str:
@@ -88,6 +89,19 @@ class FrontSeries:
         """Return the group's values of a score or cost in the unit that its axis says."""
         divisor = self.divisor(name)
         return [value_of(evaluation, name) / divisor for evaluation in group]
+
+    def bars(self, name: str, group: Sequence[Evaluation]) -> tuple[list[float], list[float]] | None:
+        """Return how far the group's intervals of a score reach below and above it, in the unit of its axis, 0 where it has none.
+
+        None where nobody has one.
+        """
+        if not any(name in one.intervals for one in group):
+            return None
+        divisor = self.divisor(name)
+        ends = [one.intervals.get(name, (value_of(one, name),) * 2) for one in group]
+        below = [max(value_of(one, name) - lower, 0.0) / divisor for one, (lower, _) in zip(group, ends, strict=True)]
+        above = [max(upper - value_of(one, name), 0.0) / divisor for one, (_, upper) in zip(group, ends, strict=True)]
+        return below, above
 
     def divisor(self, name: str) -> float:
         """Return what a value is divided by to be in the axis's unit, such as 1e9 for MACs in G."""

@@ -88,7 +88,7 @@ def test_a_past_survives_the_way_through_json(finished: Path, space: Space) -> N
 
 
 def test_what_cannot_be_started_from_is_refused(simulate: Simulate, finished: Path, small_space: Space, small_costs: CostModel) -> None:
-    with pytest.raises(ConfigError, match="has no evaluations .*name the run directory of a search"):
+    with pytest.raises(ConfigError, match=r"has no evaluations .*name the run directory of a search"):
         simulate(evaluations=4, start_from=str(finished / "nowhere")).open()
     with pytest.raises(ConfigError, match=r"searched other decisions \(.*are decided by one of the two searches only\)"):
         simulate(space=small_space, costs=small_costs, evaluations=4, start_from=str(finished)).open()

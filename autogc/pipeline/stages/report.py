@@ -8,6 +8,7 @@ from autogc.export import load_package
 from autogc.files import sha256_file, write_json
 from autogc.pipeline.baseline import measured_baseline
 from autogc.pipeline.choice import choice_notes, chosen_afterwards
+from autogc.pipeline.explained import explain_in_report, figure_of
 from autogc.pipeline.pictures import MEMBERS, draw_grid, spread, subnet, teacher_on_validation
 from autogc.pipeline.report import REPORT, Report
 from autogc.pipeline.run import EXPERIMENT, Run
@@ -18,6 +19,7 @@ from autogc.pipeline.truth import measured_against_truth
 from autogc.search import front
 from autogc.supernet.conversion import plain_copy
 from autogc.tracking import write_report
+from autogc.tracking.explained import caption
 from autogc.tracking.table import TEACHER, SubnetRow
 
 
@@ -61,6 +63,7 @@ def _report(run: Run) -> None:
     picked = {one.candidate.hash: one.candidate for one in spread(members, MEMBERS)}
     pictures = [(row, subnet(run, picked[row.name])) for row in rows if row.name in picked]
     pictures.append((after, generating(finetuned.module, run.device)))
+    explanations = explain_in_report(run)
     grid = directory / "grid.png"
     draw_grid(run, grid, teacher=teacher, members=pictures, split="test", baseline=baseline)
     write_report(
@@ -75,6 +78,7 @@ def _report(run: Run) -> None:
         grid=grid,
         teacher=teacher_on_validation(run).values(),
         reference=run.tracker.reference,
+        captions={figure_of(one.score): caption(one) for one in explanations},
     )
     report.write(directory / REPORT)
     run.tracker.artifact(directory, under="report")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autogc.files import write_json
 from autogc.pipeline.choice import check_limits
+from autogc.pipeline.intervals import tell_intervals
 from autogc.pipeline.latency import measure_front, searched_costs
 from autogc.pipeline.pictures import draw_front
 from autogc.pipeline.run import Run
@@ -39,6 +40,7 @@ def _search(run: Run) -> None:
         progress=run.tracked_progress("search"),
     )
     measure_front(run)
+    tell_intervals(run)
     found = run.evaluations
     draw_front(run, found)
     # A space with fewer feasible candidates than were asked for is done all the same.
