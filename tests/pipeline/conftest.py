@@ -1,11 +1,9 @@
 """A whole experiment that takes seconds."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tiny_run import TINY
+from tiny_run import TINY, run_autogc
 
 
 @pytest.fixture
@@ -14,11 +12,6 @@ def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY)
     return path
-
-
-def run_autogc(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "autogc", *map(str, arguments)], capture_output=True, text=True, timeout=400)
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,21 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
+from tiny_run import run_autogc
 
 import autogc
 from autogc.cli import main
 from autogc.cost import fvcore_macs
 from autogc.errors import MissingStageError
+from autogc.files import read_json
 from autogc.pipeline import STAGES, Report, Run, run_stage
-from autogc.search import Ledger
+from autogc.search import Ledger, front
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
@@ -126,6 +129,34 @@ def test_mlflow_has_a_parent_with_a_child_for_each_candidate_and_the_front(direc
     names = {item.path for item in client.list_artifacts(parent.info.run_id, "front")}
     assert {"front/front.html", "front/front.png", "front/grid.png", "front/front.csv"} <= names
     assert any(name.startswith("teacher/") for name in parent.data.metrics)
+
+
+def test_the_fronts_scores_have_intervals(directory: Path) -> None:
+    with Run.reopen(directory, exclusive=False) as run:
+        search = run.experiment.search
+        members = front(run.evaluations, search.objectives, search.constraints)
+    assert members
+    for member in members:
+        assert set(member.intervals) == set(member.scores)
+        assert all(lower <= member.scores[name] <= upper for name, (lower, upper) in member.intervals.items())
+
+
+def test_what_the_scores_are_a_matter_of(file: Path, directory: Path, tmp_path: Path) -> None:
+    few = run_autogc("explain", directory)
+    assert few.returncode == 2 and "4 complete evaluations with fid tell nothing of the decisions; search on until 10 have it" in few.stderr
+    copied = tmp_path / "run"
+    shutil.copytree(directory, copied)
+    more = run_autogc("run", file, "--run-dir", copied, "--set", "search.evaluations=12")
+    assert more.returncode == 0, more.stdout + more.stderr
+    assert "What FID is a matter of" in (copied / "report" / "index.html").read_text()
+    done = run_autogc("explain", copied)
+    assert done.returncode == 0, done.stderr
+    assert "What FID is a matter of" in done.stdout and "a model of 12 evaluations" in done.stdout
+    told = read_json(copied / "report" / "explained.json")
+    assert [one["score"] for one in told] == ["fid"] and {one["decision"] for one in told[0]["effects"]} >= {"operator/all"}
+    assert (copied / "report" / "explained_fid.png").is_file()
+    refused = run_autogc("explain", copied, "--score", "psn")
+    assert refused.returncode == 2 and "did not score by 'psn': valid: fid" in refused.stderr
 
 
 def test_a_stage_without_what_it_needs_names_the_command(tiny: Path, tmp_path: Path) -> None:

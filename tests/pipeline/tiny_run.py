@@ -1,6 +1,8 @@
 """A whole experiment that takes seconds, and a finished run of one in this process, its search without Ray."""
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 from autogc.config.experiment import Experiment
@@ -37,6 +39,11 @@ search:
   concurrent: 1
 tracking: {refresh_every: 2}
 """
+
+
+def run_autogc(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "autogc", *map(str, arguments)], capture_output=True, text=True, timeout=400)
 
 
 def finish(experiment: Experiment, directory: Path) -> None:

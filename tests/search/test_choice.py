@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,17 @@ def test_limits_go_by_the_metrics_direction() -> None:
 def test_a_share_of_nothing_is_refused(teacher: dict[str, float], said: str) -> None:
     with pytest.raises(AutogcError, match=f"fid: 10% of the teacher's says nothing, since .*{said}; give a number"):
         limits_of({"fid": "10%"}, teacher)
+
+
+def test_a_choice_says_where_it_is_not_sure() -> None:
+    sure, unsure = evaluation(0, fid=8.0, miou=0.6, macs=10.0), evaluation(0, fid=10.5, miou=0.6, macs=10.0)
+    intervals = {"fid": [9.0, 11.5], "miou": [0.55, 0.65]}
+    for one, said in ((sure, False), (unsure, True)):
+        shifted = {**intervals, "fid": [end + one.scores["fid"] - 10.5 for end in intervals["fid"]]}
+        known = replace(one, provenance={**one.provenance, "intervals": shifted})
+        why = choose([known], OBJECTIVES, {"fid": "10%", "miou": "10%"}, teacher=TEACHER).why
+        assert why.endswith("; not surely: fid 10.5 (9 to 11.5 for 95 % of resamples of the images)") == said
+        assert "miou 0.6 (" not in why
 
 
 def test_the_cheapest_that_meets_every_limit() -> None:

@@ -27,7 +27,9 @@ class TwoDecisions(SimulatedEvaluator):
     """A score that two decisions make: the pruning of the blocks, and, half as much, the bits of the tail's activations."""
 
     def evaluate(self, candidate: Candidate, bar: Bar | None = None) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        pruned = max((float(value) for name, value in candidate.choices.get("element_pruning", {}).items() if "blocks" in name), default=0.0)
+        pruned = max(
+            (float(value) for name, value in candidate.choices.get("element_pruning", {}).items() if "blocks" in name), default=0.0
+        )
         coarse = any(name in ("up1.conv", "up2.conv", "head.conv") for name in candidate.choices.get("activation_bits", {}))
         return {"fid": 30.0 + 40.0 * pruned + 5.0 * coarse, "miou": 0.5 - 0.2 * pruned}, {}, {}
 

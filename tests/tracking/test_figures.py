@@ -43,6 +43,19 @@ def test_hovering_says_hash_scores_costs_and_choices(evaluations):
         assert said in text
 
 
+def test_intervals_are_bars_of_the_front(evaluations, tmp_path):
+    assert traces(front_figure(evaluations, ("fid", "macs")))["front"].error_y.array is None
+    known = {"intervals": {"fid": [45.0, 58.0]}}
+    first = replace(evaluations[0], provenance={**evaluations[0].provenance, **known})
+    drawn = traces(front_figure([first, *evaluations[1:]], ("fid", "macs")))["front"]
+    assert list(drawn.error_y.array) == [8.0, 0.0, 0.0] and list(drawn.error_y.arrayminus) == [5.0, 0.0, 0.0]
+    assert "FID of 95 % of resamples: 45.00 to 58.00" in drawn.hovertext[0]
+    assert "bars: 95 % of resamples of the images" in arrange([first, *evaluations[1:]], ("fid", "macs")).subtitle
+    for name, one in (("with", first), ("without", evaluations[0])):
+        front_png([one, *evaluations[1:]], ("fid", "macs"), tmp_path / f"{name}.png")
+    assert (np.asarray(Image.open(tmp_path / "with.png")) != np.asarray(Image.open(tmp_path / "without.png"))).any()
+
+
 def test_a_third_objective_is_the_colour_and_has_no_line(evaluations):
     figure = front_figure(evaluations, ("fid", "miou", "macs"))
     front = traces(figure)["front"]
@@ -117,7 +130,7 @@ def test_the_still_front_plots_the_same_numbers(evaluations, tmp_path, monkeypat
     from autogc.tracking import figures
 
     kept = []
-    monkeypatch.setattr(figures, "_save", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: kept.append(figure))
     front_png(evaluations, ("fid", "macs"), tmp_path / "front.png", teacher=TEACHER)
     axes = kept[0].axes[0]
     offsets = {points.get_label(): points.get_offsets().tolist() for points in axes.collections}
