@@ -249,7 +249,7 @@ class SearchConfig(Section):
     # A candidate is scored on so many of them first, and on all only if it may reach the front then (sampler gp, one modelled objective).
     first_images: Positive | None = None
     # Resamples of the images for an interval around each score of the front's members, once the search is done; 0 for none.
-    intervals: Annotated[int, Field(ge=0)] = 200
+    intervals: Annotated[int, Field(ge=0)] = 100
     # Run directories of other searches over the same decisions, whose evaluations teach the sampler and whose fronts are tried first.
     start_from: tuple[str, ...] = ()
     # Of them made and judged at once; auto: the largest batch that saves time, found once at the start of the search.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ class Judge:
                 _feed(running, seen)
                 judged += len(pictures)
                 if look is not None and first is None and look.images <= judged < count:
-                    first = FirstLook(judged, {one.name: one.value() for one in running if judged >= one.fewest(setting)})
+                    first = FirstLook(judged, _so_far(running, judged, setting))
                     if not look.go_on(first.scores):
                         return Assessment({}, first=first)
         return replace(assessment(running, resamples=self.resamples if resamples is None else resamples, seed=self.seed), first=first)
@@ -265,6 +266,16 @@ class Judge:
 
 def _needs(names: Iterable[str]) -> frozenset[Need]:
     return frozenset(need for name in names for need in METRICS[name].needs)
+
+
+def _so_far(metrics: Iterable[Metric], images: int, setting: Setting) -> dict[str, float]:
+    """Return the scores of so few images; what they can't give, such as the IoU of classes that none of them shows, is left out."""
+    found = {}
+    for metric in metrics:
+        if images >= metric.fewest(setting):
+            with suppress(MetricError):
+                found[metric.name] = metric.value()
+    return found
 
 
 def _feed(metrics: list[Metric], seen: Observation) -> None:

@@ -65,8 +65,10 @@ class Checked:
     teacher_costs: Mapping[str, int] | None = None
 
 
-def check(experiment: Experiment, *, progress: Progress | None = None) -> Checked:
+def check(experiment: Experiment, *, progress: Progress | None = None, begun: bool = False) -> Checked:
     """Build everything that the experiment names, decode the data, and see that the constraints can be met. Trains nothing, writes nothing.
+
+    A search that has ``begun`` has what it starts from: other runs' directories may be gone.
 
     Raises ConfigError with every problem that the file has, DataError for data that can't be used, CheckpointError for a checkpoint or a
     judging network's weights that don't fit, ConversionError for a generator that can't be converted, InfeasibleError for constraints that
@@ -125,7 +127,8 @@ def check(experiment: Experiment, *, progress: Progress | None = None) -> Checke
     costs = known_costs(experiment, supernet, space)
     prove(supernet, costs, space.candidate(space.smallest()), example=example_input(data))
     check_constraints(experiment, supernet=supernet, space=space, costs=costs, example=example_input(data))
-    check_sampler(experiment, costs)
+    check_first_images(experiment, data)
+    check_sampler(experiment, costs, begun=begun)
     apart = None if teacher is generator else generator_costs(teacher, data)
     return Checked(data, supernet, space, costs, downloads, apart)
 
@@ -179,11 +182,19 @@ def _attempt(key: str, component: Component | GeneratorConfig, build: Callable[[
         return None, [f"{key}: {component.name!r} can't be built with {dict(component.args)}: {error}"]
 
 
-def check_sampler(experiment: Experiment, costs: CostModel) -> None:
+def check_first_images(experiment: Experiment, data: Dataset) -> None:
+    """Raise ConfigError where the first images of a candidate would be all of them."""
+    search = experiment.search
+    images = min(search.images or len(data.validation), len(data.validation))
+    if search.first_images is not None and search.first_images >= images:
+        raise ConfigError(f"search.first_images ({search.first_images}) must be fewer than the {images} images that score a candidate")
+
+
+def check_sampler(experiment: Experiment, costs: CostModel, *, begun: bool = False) -> None:
     """Ask the search's sampler for candidates. Raises ConfigError where it can't be had or refuses its arguments or the objectives."""
     search = experiment.search
     region = FeasibleRegion(Encoding(costs.space), costs, search.cost_limits, np.random.default_rng(0))
-    past = [Past.read(source, region.encoding, search.objectives) for source in search.start_from]
+    past = [Past.read(source, region.encoding, search.objectives) for source in (() if begun else search.start_from)]
     setting = Setting.of(search, seed=experiment.seed, region=region, seen=lambda row: False, past=past)
     make_plan(search.sampler, setting, directions=directions_of(search.objectives))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autogc.errors import AutogcError, nearest
-from autogc.files import write_json
+from autogc.files import read_json, write_json
 from autogc.metrics.catalogue import METRICS
 from autogc.search.explain import LEAST, Explanation, explain
 from autogc.tracking.explained import explained_png
@@ -50,7 +50,9 @@ def explain_run(run: Run, scores: Sequence[str] = ()) -> list[Explanation]:
     ]
     directory = run.stage_directory("report")
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / EXPLAINED, [one.to_json() for one in found])
+    kept = {one["score"]: one for one in read_json(directory / EXPLAINED)} if (directory / EXPLAINED).is_file() else {}
+    kept = {name: one for name, one in kept.items() if one["evaluations"] == found[0].evaluations and name not in asked} if found else kept
+    write_json(directory / EXPLAINED, [*kept.values(), *(one.to_json() for one in found)])
     for one in found:
         explained_png(one, directory / figure_of(one.score))
     return found

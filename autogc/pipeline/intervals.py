@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autogc.errors import MetricError
 from autogc.files import read_json, write_json
 from autogc.pipeline.score import generating
 from autogc.search import Evaluation, front
@@ -25,19 +26,24 @@ def tell_intervals(run: Run) -> None:
     if not search.intervals:
         return
     members = front(run.evaluations, search.objectives, search.constraints)
-    bare = [one for one in members if "intervals" not in one.provenance]
+    bare = [one for one in members if one.provenance.get("interval_resamples") != search.intervals]
     if not bare:
         return
     run.progress.start("search: intervals of the front's scores", total=len(bare))
     for place, member in enumerate(bare, start=1):
-        judged = run.judge.score(
-            generating(run.subnet(member.candidate), run.device),
-            run.data.validation,
-            metrics=run.experiment.scored,
-            images=search.images,
-            batch_size=search.known_batch_size,
-            resamples=search.intervals,
-        )
+        try:
+            judged = run.judge.score(
+                generating(run.subnet(member.candidate), run.device),
+                run.data.validation,
+                metrics=run.experiment.scored,
+                images=search.images,
+                batch_size=search.known_batch_size,
+                resamples=search.intervals,
+            )
+        except MetricError as error:
+            # In the search's precision it was scored.
+            run.progress.note(f"{member.candidate.hash} has no interval: {error}")
+            continue
         # Computed on another device or in other batches than the search's, a score may differ in its last digits.
         found = {
             name: [end + member.scores[name] - judged.scores[name] for end in ends]
@@ -49,8 +55,10 @@ def tell_intervals(run: Run) -> None:
         run.progress.update(place)
 
 
-def with_intervals(evaluations: list[Evaluation], directory: Path) -> list[Evaluation]:
-    """Return the evaluations with the intervals that a run directory has of them."""
+def with_intervals(evaluations: list[Evaluation], directory: Path, *, resamples: int) -> list[Evaluation]:
+    """Return the evaluations with the intervals that a run directory has of them; as they are where ``resamples`` is 0."""
+    if not resamples:
+        return evaluations
     kept = {path.stem: path for path in (directory / "search" / INTERVALS).glob("*.json")}
     return [_with(one, kept[one.candidate.hash]) if one.candidate.hash in kept else one for one in evaluations]
 

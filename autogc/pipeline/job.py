@@ -8,7 +8,7 @@ from autogc.errors import ConfigError, MissingStageError, RunDirectoryError, nea
 from autogc.pipeline.check import check
 from autogc.pipeline.pictures import draw_front
 from autogc.pipeline.report import Report
-from autogc.pipeline.run import EXPERIMENT, Run
+from autogc.pipeline.run import EXPERIMENT, Run, has_study
 from autogc.pipeline.stage import Stage
 from autogc.pipeline.stages import STAGES
 from autogc.tracking import Tracker
@@ -32,7 +32,7 @@ def run_stages(run: Run, *, until: str = "report") -> Report | None:
 
 def _prepare(run: Run) -> None:
     """Check everything that can be wrong, and fetch what scores will need: not after hours of training, when the network is away."""
-    for weights in check(run.experiment, progress=run.progress).downloads:
+    for weights in check(run.experiment, progress=run.progress, begun=has_study(run.directory)).downloads:
         weights.fetch(run.progress)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autogc.config.experiment import Experiment
 from autogc.pipeline.check import check
-from autogc.pipeline.run import Run, check_directory
+from autogc.pipeline.run import Run, check_directory, has_study
 from autogc.pipeline.stages import STAGES
 from autogc.progress import Progress, Silent
 from autogc.supernet.candidate import Candidate
@@ -47,7 +47,7 @@ def make_plan(directory: str | Path, experiment: Experiment, *, progress: Progre
     """
     directory = Path(directory)
     check_directory(directory, experiment)
-    checked = check(experiment, progress=progress)
+    checked = check(experiment, progress=progress, begun=has_study(directory))
     costs, space = checked.costs, checked.space
     run = Run(directory, experiment, lock=None, address=None, progress=progress or Silent())
     return Plan(

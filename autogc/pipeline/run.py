@@ -148,7 +148,7 @@ class Run:
         from autogc.search import Ledger
 
         measured = with_measured(Ledger(self.stage_directory("search")).read(), self.directory)
-        return with_intervals(measured, self.directory)
+        return with_intervals(measured, self.directory, resamples=self.experiment.search.intervals)
 
     def tracked_progress(self, stage: str, *, drawings: Path | None = None) -> Progress:
         """Return progress whose figures also become curves in MLflow, and PNGs in ``drawings`` artifacts, under the stage's name."""
@@ -260,6 +260,11 @@ class Run:
         if self._tracker is None:
             self._tracker = Tracker.open(self.experiment.tracking, self.directory, self.experiment)
         return self._tracker
+
+
+def has_study(directory: str | Path) -> bool:
+    """Return whether a search has begun in a run directory."""
+    return (Path(directory) / "search" / "study.db").is_file()
 
 
 def check_directory(directory: Path, experiment: Experiment) -> None:

@@ -174,7 +174,7 @@ class CandidateEvaluator:
                 self._split,
                 metrics=self._metrics,
                 images=self._images,
-                batch_size=self.batch_size,
+                batch_size=self.batch_size if bar is None else min(self.batch_size, bar.images),
                 precision=precisions.judge,
                 look=None if bar is None else Look(bar.images, lambda scores: not bar.missed(scores)),
             )

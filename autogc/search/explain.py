@@ -81,8 +81,8 @@ def explain(
     """Fit a model to the scores of complete evaluations and ask it what each decision does (``ScoreModel``).
 
     A share is the total effect of Sobol' by Jansen's estimator (Analysis of variance designs for model output, Computer Physics
-    Communications 117, 1999), of feasible candidates whose decision, or group of decisions, is taken from another. Raises AutogcError
-    where fewer than ``LEAST`` evaluations have the score.
+    Communications 117, 1999), of feasible candidates whose decision, or group of decisions, is taken from another, whatever that costs.
+    Raises AutogcError where fewer than ``LEAST`` evaluations have the score.
     """
     scored = [one for one in evaluations if one.state == "complete" and score in one.scores]
     if len(scored) < LEAST:

@@ -115,7 +115,7 @@ class GaussianProcess:
         self.hyperparameters = self._fitted(values, starts, steps) if steps else starts[0]
         covariance = self._covariance(inputs, inputs)
         covariance[np.diag_indices(len(values))] += self._noise(self.hyperparameters)
-        self._factor = np.linalg.cholesky(covariance)
+        self._factor = _factored(covariance)
         self._weights = cho_solve((self._factor, True), values)
         self._values = values
 
@@ -245,6 +245,16 @@ class GaussianProcess:
         bounds = [*map(tuple, BOUNDS), *[tuple(LENGTH_BOUNDS)] * structure.decisions, *[SHARED_BOUNDS] * len(others)]
         found = [minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps}) for start in starts]
         return np.asarray(min(found, key=lambda one: one.fun).x)
+
+
+def _factored(covariance: np.ndarray) -> np.ndarray:
+    """Return the lower Cholesky factor, of as little more noise as rounding asks for."""
+    jitter = 0.0
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+        except np.linalg.LinAlgError:
+            jitter = max(10.0 * jitter, JITTER * float(np.diag(covariance).max()))
 
 
 def _logistic(logits: np.ndarray) -> np.ndarray:

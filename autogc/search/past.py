@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autogc.errors import AutogcError, ConfigError
+from autogc.metrics.catalogue import METRICS
 from autogc.search.encoding import Encoding
 from autogc.search.ledger import Ledger
 from autogc.search.pareto import front
@@ -52,10 +53,12 @@ class Past:
         usable = [one for one in complete if all(value in values[name] for name, value in one.genotype.items())]
         if not usable:
             raise ConfigError(f"{where}: of {len(complete)} complete evaluations none has only values that this space offers")
-        members = {one.candidate.hash for one in front(usable, objectives)}
+        scored = sorted({name for one in usable for name in one.scores})
+        # By the objectives of this search, where it was scored by them; else by what it was scored by.
+        known = [name for name in objectives if name in scored or name not in METRICS]
+        members = {one.candidate.hash for one in front(usable, known if set(known) & set(scored) else [scored[0], *known])}
         costs = [min(one.costs.values(), default=0.0) if "macs" not in one.costs else one.costs["macs"] for one in usable]
         places = sorted((index for index, one in enumerate(usable) if one.candidate.hash in members), key=lambda index: costs[index])
-        scored = sorted({name for one in usable for name in one.scores})
         return cls(
             str(source),
             np.stack([encoding.row(one.genotype) for one in usable]),

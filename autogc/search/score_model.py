@@ -21,21 +21,17 @@ REST = 0.25
 
 @dataclass(frozen=True)
 class Related:
-    """Scores that are like the modelled one, minimised: of ``rows`` (N, decisions), ``values`` (N,).
-
-    On a scale of their ``own``, such as another data set's, or on the score's, such as that of fewer images.
-    """
+    """Scores that are like the modelled one, minimised, on a scale of their own: of ``rows`` (N, decisions), ``values`` (N,)."""
 
     rows: np.ndarray
     values: np.ndarray
-    own: bool
 
 
 class ScoreModel:
     """A Gaussian process of a score that is minimised, fitted to ``rows`` (N, decisions) and ``values`` (N,), N >= 1.
 
     ``telling`` (N,) says how much each is worth (higher is more) where there are too many. ``start`` are hyperparameters of another fit,
-    taken as they are unless ``fit``.
+    taken as they are unless ``fit``. ``linear`` keeps the logarithm from being taken.
     """
 
     def __init__(
@@ -48,16 +44,18 @@ class ScoreModel:
         telling: np.ndarray | None = None,
         start: np.ndarray | None = None,
         fit: bool = True,
+        linear: bool = False,
     ) -> None:
         self._features = features
-        self.warp = Warp(values)
+        self.warp = Warp(values, linear=linear)
+        self._warps = [Warp(one.values) if len(one.rows) else self.warp for one in related]
         inputs, warped = features(rows), self.warp(values)
         telling = np.zeros(len(rows)) if telling is None else telling
         worth = telling
-        for number, one in enumerate(related, start=1):
+        for number, (one, warp) in enumerate(zip(related, self._warps, strict=True), start=1):
             if len(one.rows):
                 inputs = inputs.joined(features(one.rows).of_task(number))
-                warped = np.concatenate([warped, (Warp(one.values) if one.own else self.warp)(one.values)])
+                warped = np.concatenate([warped, warp(one.values)])
                 worth = np.concatenate([worth, -one.values.argsort().argsort() - 1.0 - len(rows)])
         if fit:
             few = _telling(worth, FITTED)
@@ -91,7 +89,7 @@ class ScoreModel:
             return None
         left = np.sqrt(max(float(deviation**2) - common**2 / told, 0.0))
         first = first_mean + (threshold - mean - ndtri(chance) * left) * told / common
-        return float(self.warp.inverse(np.array([first]))[0])
+        return float(self._warps[0].inverse(np.array([first]))[0])
 
     def expect(self, rows: np.ndarray) -> None:
         """Take the mean for what evaluations of rows (N, decisions) will tell, so that nobody else is sent there."""

@@ -112,12 +112,14 @@ class SearchStudy:
         """Return the next candidate to evaluate; None when the evaluations are used up, or (``exhausted``) the feasible candidates are."""
         if not self.remaining or self.exhausted:
             return None
-        for row in self._first[: self.remaining]:
-            if not self._seen(row):
-                self._enqueue(row)
+        first = {self._candidate(row).hash: row for row in self._first if not self._seen(row)}
+        for row in list(first.values())[: self.remaining]:
+            self._enqueue(row)
         self._first = []
         refused: Row | None = None
-        for _ in range(self._plan.patience):
+        # What is queued is not the sampler's doing: a kill may have queued it twice.
+        queued = len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        for _ in range(queued + self._plan.patience):
             proposal, refused = self._propose()
             if proposal is not None:
                 return proposal

@@ -7,7 +7,7 @@ them. The scores go into one Parquet file: a row a candidate, the index of each 
 mIoU are on parts of the images. Interrupted, the same command goes on.
 
     autogc run search_spaces/quickstart.yaml --set seed=1 --until supernet --run-dir RUN
-    python scripts/bench/score_table.py RUN --out scripts/bench/quickstart_scores.parquet
+    python scripts/bench/score_table.py RUN --out scripts/bench/spaces/quickstart_scores.parquet
 """
 
 from __future__ import annotations

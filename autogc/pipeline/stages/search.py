@@ -46,12 +46,15 @@ def _search(run: Run) -> None:
     # A space with fewer feasible candidates than were asked for is done all the same.
     asked = run.experiment.search.evaluations
     complete = sum(one.state == "complete" for one in found)
-    write_json(directory / "result.json", {"asked": asked, "evaluations": len(found), "complete": complete})
+    intervals = run.experiment.search.intervals
+    write_json(directory / "result.json", {"asked": asked, "evaluations": len(found), "complete": complete, "intervals": intervals})
 
 
 def _done(run: Run) -> bool:
-    result = run.result("search")
-    return result is not None and max(result["evaluations"], result.get("asked", 0)) >= run.experiment.search.evaluations
+    result, search = run.result("search"), run.experiment.search
+    if result is None or (search.intervals and result.get("intervals", search.intervals) != search.intervals):
+        return False
+    return bool(max(result["evaluations"], result.get("asked", 0)) >= search.evaluations)
 
 
 def _outlook(run: Run) -> str:

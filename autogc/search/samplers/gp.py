@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from scipy.special import ndtr
+from scipy.special import log_ndtr
 
 from autogc.search.encoding import Row
 from autogc.search.features import Features
@@ -20,10 +20,12 @@ from autogc.search.improvement import expected_hypervolume_improvement, free_box
 from autogc.search.pareto import minimizes, non_dominated
 from autogc.search.proposals import best_feasible, feasible_draws
 from autogc.search.samplers.base import FIRST, SAMPLERS, Plan, Setting, Strategy
+from autogc.search.samplers.uniform import random
 from autogc.search.score_model import Related, ScoreModel
 from autogc.search.screening import Bar
 
 MARGIN = 0.1  # of the range of an objective, by which the reference lies beyond the worst of the front
+LEAST, TIE = 1e-280, 1e-6
 CHANCE = 0.05  # of reaching the front, below which a candidate is not scored on all images
 REFIT = 0.05  # the share of new values after which hyperparameters are fitted anew
 DRAWS = 512  # of the feasible candidates: the first proposals are chosen among them, and the range of costs is theirs
@@ -86,7 +88,9 @@ class ScoreModelSampler(BaseSampler):
 
     def _told(self, study: Study, asking: FrozenTrial) -> Told:
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        done = [one for one in trials if one.state == TrialState.COMPLETE and self._row(one) is not None]
+        # A candidate that was proposed again by some queue was told again: once is enough.
+        complete = {row.tobytes(): one for one in trials if one.state == TrialState.COMPLETE and (row := self._row(one)) is not None}
+        done = list(complete.values())
         looked = [one for one in trials if FIRST in one.user_attrs and self._row(one) is not None]
         running = [one for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if one.number != asking.number]
         values = np.array([one.values for one in done]).reshape(len(done), len(self._signs)) * self._signs
@@ -118,7 +122,7 @@ class ScoreModelSampler(BaseSampler):
         limited = []
         for name, excess in told.excess.items():
             if np.isfinite(excess).any():
-                model = self._model(f"limit on {name}", told, excess, telling, ())
+                model = self._model(f"limit on {name}", told, excess, telling, (), linear=True)
                 limited.append((model, float(model.warp(np.zeros(1))[0])))
         everywhere = told.everywhere
         points = self._points(everywhere, models)[0]
@@ -130,24 +134,29 @@ class ScoreModelSampler(BaseSampler):
         def value(candidates: np.ndarray) -> np.ndarray:
             if not len(candidates):
                 return np.empty(0)
-            gain = expected_hypervolume_improvement(*self._points(candidates, models), boxes)
+            mean, deviation = self._points(candidates, models)
+            gain = np.log(np.maximum(expected_hypervolume_improvement(mean, deviation, boxes), LEAST))
+            # Where nothing is gained as far as numbers go, what is expected to be better comes first.
+            gain -= TIE * mean[:, list(models)].sum(axis=1)
             for model, limit in limited:
-                mean, deviation = model.predict(candidates)
-                gain *= ndtr((limit - mean) / deviation)
+                at, apart = model.predict(candidates)
+                gain += log_ndtr((limit - at) / apart)
             return gain
 
         front = everywhere[meeting][non_dominated(points[meeting])]
         starts = front if len(front) else everywhere
         row = best_feasible(value, region=setting.region, starts=starts, seen=setting.seen, generator=self._generator)
-        return row, None if row is None or limited else self._bar(row, points[: len(told.rows)], models)
+        known = meeting & (np.arange(len(everywhere)) < len(told.rows))
+        return row, None if row is None else self._bar(row, points[known], models)
 
     def _related(self, name: str, told: Told) -> list[Related]:
         """Return the scores that are like an objective: those of the first images, those of other searches."""
         sign = float(self._signs[self._setting.objectives.index(name)])
-        found = [] if self._setting.first_images is None else [_known(told.looked, sign * told.first[name], own=False)]
+        found = [] if self._setting.first_images is None else [_known(told.looked, sign * told.first[name])]
         for past in self._setting.past:
-            if name in past.scores:
-                found.append(_known(past.rows, sign * past.scores[name], own=True))
+            # Where it was not scored by this, another score of the same subnets tells something too.
+            score = name if name in past.scores else next(iter(past.scores))
+            found.append(_known(past.rows, past.scores[score] * (1.0 if minimizes(score) else -1.0)))
         return found
 
     def _bar(self, row: Row, points: np.ndarray, models: Mapping[int, ScoreModel]) -> Bar | None:
@@ -192,12 +201,23 @@ class ScoreModelSampler(BaseSampler):
                 reference[objective] = min(reference[objective], float(models[objective].warp(limit)[0]))
         return reference
 
-    def _model(self, name: str, told: Told, values: np.ndarray, telling: np.ndarray, related: Sequence[Related]) -> ScoreModel:
+    def _model(
+        self, name: str, told: Told, values: np.ndarray, telling: np.ndarray, related: Sequence[Related], *, linear: bool = False
+    ) -> ScoreModel:
         known = np.isfinite(values)
         count = int(known.sum()) + sum(len(one.rows) for one in related)
         fitted, start = self._fits.get(name, (0, None))
         again = count > (1 + REFIT) * fitted
-        model = ScoreModel(self._features, told.rows[known], values[known], related=related, telling=telling[known], start=start, fit=again)
+        model = ScoreModel(
+            self._features,
+            told.rows[known],
+            values[known],
+            related=related,
+            telling=telling[known],
+            start=start,
+            fit=again,
+            linear=linear,
+        )
         if again:
             self._fits[name] = (count, model.process.hyperparameters)
         model.expect(told.pending)
@@ -249,9 +269,9 @@ class Told:
         return np.concatenate([self.rows, self.pending])
 
 
-def _known(rows: np.ndarray, values: np.ndarray, *, own: bool) -> Related:
+def _known(rows: np.ndarray, values: np.ndarray) -> Related:
     known = np.isfinite(values)
-    return Related(rows[known], values[known], own)
+    return Related(rows[known], values[known])
 
 
 def _dominated_by(values: np.ndarray) -> np.ndarray:
@@ -267,6 +287,8 @@ def gp(*, n_startup_trials: int = 8) -> Strategy:
 
     # Only what is known infeasible or seen could be refused, and it proposes neither.
     def plan(setting: Setting) -> Plan:
+        if setting.region.anchor is None:
+            return random()(setting)  # nothing feasible is known that could be modelled
         sampler = ScoreModelSampler(setting, n_startup_trials=n_startup_trials)
         return Plan(sampler, patience=1, repairs=False, bar_of=sampler.bar_of)
 
