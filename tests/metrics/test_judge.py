@@ -11,7 +11,7 @@ from autogc.config.experiment import Component, ScoresConfig
 from autogc.data import DATASETS
 from autogc.errors import CheckpointError, ConfigError, MetricError, RunDirectoryError
 from autogc.files import read_json
-from autogc.metrics import Judge, confusion_matrix, frechet_distance_from_samples, mean_iou, pixel_accuracy
+from autogc.metrics import METRICS, Judge, confusion_matrix, frechet_distance_from_samples, mean_iou, pixel_accuracy
 from autogc.metrics.assessment import Look
 from autogc.metrics.psnr import psnr
 from autogc.metrics.ssim import ssim
@@ -177,6 +177,20 @@ def test_a_first_look_sees_the_first_batches_alone_and_may_end_there(prepared):
     ended = judge.score(counting, DATA.validation, batch_size=8, look=Look(8, lambda scores: False))
     assert made == [8] and ended.scores == {} and ended.first.images == 8
     assert judge.score(grey, DATA.validation, look=Look(24, lambda scores: False)).first is None, "all are no first ones"
+
+
+def test_what_the_first_images_cannot_give_is_left_out(prepared, monkeypatch):
+    judge, _ = prepared
+    original = METRICS["miou"].value
+
+    def value(self):
+        if len(self.kept) < 24:
+            raise MetricError("mIoU: no labelled pixel to score on")
+        return original(self)
+
+    monkeypatch.setattr(METRICS["miou"], "value", value)
+    found = judge.score(grey, DATA.validation, metrics=("fid", "miou"), batch_size=8, look=Look(8, lambda scores: True))
+    assert set(found.first.scores) == {"fid"} and set(found.scores) == {"fid", "miou"}
 
 
 def test_every_score_has_an_interval_where_that_is_asked_for(prepared, monkeypatch):

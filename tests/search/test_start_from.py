@@ -14,7 +14,7 @@ from autogc.cost import CostModel
 from autogc.errors import ConfigError
 from autogc.search.encoding import Encoding
 from autogc.search.ledger import Evaluation
-from autogc.search.pareto import front, hypervolume, minimized_values
+from autogc.search.pareto import hypervolume, minimized_values
 from autogc.search.past import Past
 from autogc.search.screening import Bar
 from autogc.supernet import Candidate, Space
@@ -84,7 +84,40 @@ def test_a_past_survives_the_way_through_json(finished: Path, space: Space) -> N
     again = Past.from_json(past.to_json())
     assert (again.rows == past.rows).all() and again.front == past.front and again.source == past.source
     assert all((again.scores[name] == past.scores[name]).all() for name in past.scores)
-    assert len(front([], OBJECTIVES)) == 0
+
+
+def test_a_search_by_another_score_teaches_too(simulate: Simulate, finished: Path, costs: CostModel) -> None:
+    past = Past.read(finished, Encoding(costs.space), ("miou", "macs"))
+    assert list(past.scores) == ["fid"] and past.front == Past.read(finished, Encoding(costs.space), OBJECTIVES).front != ()
+    config = {"sampler": {"name": "gp"}, "evaluations": 14, "objectives": ("miou", "macs")}
+    session = simulate(directory="taught", start_from=str(finished), **config).run()
+    members = {costs.space.candidate(costs.space.genotype(past.rows[place])).hash for place in past.front}
+    assert {one.candidate.hash for one in session.evaluations[2:6]} <= members and len(session.evaluations) == 14
+
+
+@pytest.mark.parametrize("sources", [1, 2])
+def test_what_is_queued_costs_no_proposal_of_the_samplers(sources: int, simulate: Simulate, finished: Path, tmp_path: Path) -> None:
+    config = {"sampler": {"name": "gp", "args": {"n_startup_trials": 4}}, "start_from": [str(finished)] * sources, "durable": True}
+    unseen: list[object] = []
+    for evaluations in (3, 6, 14):
+        simulation = simulate(evaluations=evaluations, **config)
+        session = simulation.open()
+        original = session.study.region.unseen
+
+        def counted(*args: object, original: object = original, **kwargs: object) -> object:
+            unseen.append(args)
+            return original(*args, **kwargs)  # type: ignore[operator]
+
+        session.study.region.unseen = counted  # type: ignore[method-assign, assignment]
+        simulation.run(session).study.close()
+    hashes = (tmp_path / "log").read_text().split()
+    assert not unseen and len(set(hashes)) == len(hashes)
+
+
+def test_limits_that_fix_a_cost_leave_other_searches_far_outside(simulate: Simulate, finished: Path, costs: CostModel) -> None:
+    least = costs.least("macs")
+    session = simulate(sampler={"name": "gp"}, evaluations=12, constraints={"macs": least}, start_from=str(finished)).run()
+    assert {one.costs["macs"] for one in session.evaluations} == {least}
 
 
 def test_what_cannot_be_started_from_is_refused(simulate: Simulate, finished: Path, small_space: Space, small_costs: CostModel) -> None:

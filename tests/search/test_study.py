@@ -273,6 +273,17 @@ def test_reading_a_ledger_loads_neither_optuna_nor_ray() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_limit_that_nobody_meets_yet_is_searched_for(simulate: Simulate, costs: CostModel) -> None:
+    # No objective: the limit on FID is better than all that chance finds.
+    found = [one.scores["fid"] for one in simulate(evaluations=40, directory="chance").run().evaluations]
+    config = {"objectives": ("miou", "macs"), "constraints": {"fid": 0.9 * min(found)}, "evaluations": 40}
+    best = {
+        name: min(one.scores["fid"] for one in simulate(sampler={"name": name}, directory=name, **config).run().evaluations[2:])
+        for name in ("gp", "random")
+    }
+    assert best["gp"] < best["random"]
+
+
 @pytest.mark.parametrize("sampler", ("gp", "tpe", "nsga2"))
 def test_scores_as_constraints_are_told_with_what_came_of_a_candidate(
     sampler: str, simulate: Simulate, costs: CostModel, tmp_path: Path

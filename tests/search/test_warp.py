@@ -33,3 +33,20 @@ def test_what_is_skewed_is_modelled_by_its_logarithm(sign: int) -> None:
     steps = np.diff(Warp(values)(values))
     logarithms = np.diff(sign * np.log(sign * values))
     assert np.std(steps[:20] / logarithms[:20]) < 1e-6
+
+
+def test_what_was_not_seen_stays_a_number_in_order() -> None:
+    # A KID of few images may be below zero where all others have a logarithm; a limit may be far from all that was reached.
+    for seen in (np.array([0.1, 0.5, 3.0, 20.0]), -np.array([0.1, 0.5, 3.0, 20.0])):
+        warp = Warp(seen)
+        others = np.array([-1e6, -1.0, 0.0, 1.0, 1e6])
+        warped = warp(others)
+        assert np.isfinite(warped).all() and np.abs(warped).max() < 30 and (np.diff(warped) >= 0).all()
+    linear = Warp(np.array([0.2, 0.5, 3.0]), linear=True)
+    assert linear(np.array([0.1])) - linear(np.array([0.0])) == pytest.approx(linear(np.array([0.3])) - linear(np.array([0.2])))
+
+
+def test_equal_scores_have_no_spread_to_divide_by() -> None:
+    for value in (0.1, -0.1, 0.0, 1e-12, 1e12):
+        warp = Warp(np.full(3, value))
+        assert np.isfinite(warp(np.array([value / 2 - 0.01, value * 2 + 0.01]))).all() and warp(np.array([value])) == pytest.approx(0)
