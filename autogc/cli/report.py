@@ -49,6 +49,7 @@ def print_report(report: Report, *, directory: Path) -> None:
         f"  autogc ui {directory}\n      the front and its pictures in the MLflow UI\n"
         f"  autogc evaluate {report.chosen}\n      scores the fine-tuned subnet again\n"
         f"  autogc export {directory} --pick smallest\n      takes another subnet of the front\n"
+        f"  autogc explain {directory}\n      shows which decisions the scores are a matter of\n"
         f"Report: {directory / 'report' / 'index.html'}",
         markup=False,
         soft_wrap=True,
