@@ -106,6 +106,17 @@ class Judge:
         """The scores that this judge can give of ``METRICS``, which say what each is and which direction is better."""
         return tuple(name for name in METRICS if not lacking(name, self._offers))
 
+    def sharing(self, names: Iterable[str], split: Split, *, images: int | None = None) -> tuple[str, ...]:
+        """Return ``names`` and the other metrics that the same forward passes over the first ``images`` of a split give as well."""
+        wanted = self._known(names)
+        needs = set(_needs(wanted))
+        if "features" in needs and "real_features" in self._offers:
+            needs.add("real_features")
+        others = [name for name in self.metrics if name not in wanted and METRICS[name].needs and METRICS[name].needs <= needs]
+        real = self.real_images(split, images=images).images if needs & {"features", "real_features"} else None
+        short = too_few(others, self._setting, generated=self._count(split, images), real=real)
+        return (*wanted, *(name for name in others if name not in short))
+
     def to(self, device: torch.device | str) -> Judge:
         """Move the judge's networks to ``device``."""
         self.device = torch.device(device)

@@ -104,7 +104,7 @@ def _scored(run: Run, evaluation: Evaluation) -> Evaluation:
     judged = run.judge.score(
         generating(package.module, run.device),
         run.data.validation,
-        metrics=run.experiment.scored,
+        metrics=tuple(evaluation.scores),
         images=run.experiment.search.images,
     )
     return replace(evaluation, scores=judged.scores)

@@ -73,7 +73,7 @@ def run_search(
             supernet=copy.deepcopy(supernet).to("cpu"),
             judge=judge,
             split=data.validation,
-            metrics=metrics,
+            metrics=judge.sharing(metrics, data.validation, images=search.images),
             seed=experiment.seed,
             images=search.images,
             batch_size=search.known_batch_size,

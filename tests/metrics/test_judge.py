@@ -179,6 +179,16 @@ def test_a_first_look_sees_the_first_batches_alone_and_may_end_there(prepared):
     assert judge.score(grey, DATA.validation, look=Look(24, lambda scores: False)).first is None, "all are no first ones"
 
 
+def test_what_shares_a_pass_is_known_of(prepared):
+    judge, _ = prepared
+    assert judge.sharing(("fid",), DATA.validation) == ("fid", "kid", "precision", "recall")
+    assert judge.sharing(("fid",), DATA.validation, images=3) == ("fid", "kid"), "precision needs four"
+    assert set(judge.sharing(("miou",), DATA.validation)) == {"miou", "pixel_accuracy"}
+    alone = judge.score(grey, DATA.validation, metrics=("fid",)).scores
+    together = judge.score(grey, DATA.validation, metrics=judge.sharing(("fid",), DATA.validation)).scores
+    assert together["fid"] == alone["fid"] and set(together) > set(alone)
+
+
 def test_what_the_first_images_cannot_give_is_left_out(prepared, monkeypatch):
     judge, _ = prepared
     original = METRICS["miou"].value

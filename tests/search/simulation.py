@@ -154,6 +154,9 @@ class FakeJudge:
         self.device = device
         return self
 
+    def sharing(self, names: tuple[str, ...], split: FakeSplit, *, images: int | None = None) -> tuple[str, ...]:
+        return names
+
     def score(
         self,
         generate: Any,

@@ -3,7 +3,7 @@
 A sampler is a file here that registers it, an import below, and a row in ``tests/contracts/test_samplers.py``.
 """
 
-from autogc.search.samplers import auto, gp, nsga, optuna_classes, tpe, uniform
+from autogc.search.samplers import auto, gp, nsga2, nsga3, optuna_classes, tpe, uniform
 from autogc.search.samplers.base import FIRST, SAMPLERS, Plan, Setting, Strategy
 from autogc.search.samplers.plan import directions_of, make_plan
 
@@ -17,7 +17,8 @@ __all__ = [
     "directions_of",
     "gp",
     "make_plan",
-    "nsga",
+    "nsga2",
+    "nsga3",
     "optuna_classes",
     "tpe",
     "uniform",
