@@ -24,11 +24,13 @@ def considered(run: Run, pick: Pick) -> dict[str, Any]:
     return {"teacher": teacher, "constraints": run.experiment.search.constraints}
 
 
-def check_limits(run: Run) -> None:
-    """Raise AutogcError where the limits that the choice goes by say nothing beside this teacher: before a search, not after it."""
+def wanted_limits(run: Run) -> dict[str, float]:
+    """Return the limits on scores that the choice goes by, in numbers; none where it goes by something else.
+
+    Raises AutogcError where they say nothing beside this teacher: before a search, not after it.
+    """
     pick = run.experiment.export.pick
-    if isinstance(pick, dict):
-        limits_of(pick, teacher_on_validation(run).values())
+    return limits_of(pick, teacher_on_validation(run).values()) if isinstance(pick, dict) else {}
 
 
 def told_of(choice: Choice) -> dict[str, Any]:
@@ -91,10 +93,13 @@ def _validation_notes(name: str, result: Mapping[str, Any] | None) -> list[str]:
     if found is None:
         return []
     scores, kept = dict(map(tuple, found["scores"])), found["kept_step"]
+    misses = dict(map(tuple, found.get("misses", [])))
     if kept == 0:
         start = f"{found['objective']} {scores[0]:.4g} on the validation split"
         return [f"Fine-tuning did not improve {name}: kept step 0, what it started from ({start})."]
     came = f"{found['objective']} {scores[0]:.4g} -> {scores[kept]:.4g} on the validation split"
+    if misses:
+        came += f"; the largest miss of a limit {misses[0]:.1%} -> {misses[kept]:.1%}"
     return [f"Fine-tuning of {name} kept step {kept} of {max(scores)} ({came})."]
 
 

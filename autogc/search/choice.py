@@ -12,7 +12,8 @@ import numpy as np
 from autogc.config.experiment import COSTS
 from autogc.config.pick import Pick, share_of
 from autogc.errors import AutogcError
-from autogc.search.pareto import PICKS, eligible, excess, front, minimized_values, minimizes, nothing_eligible, value_of
+from autogc.metrics.limits import excess, largest_miss, minimizes
+from autogc.search.pareto import PICKS, eligible, front, minimized_values, nothing_eligible, value_of
 from autogc.search.pareto import pick as pick_by_name
 
 if TYPE_CHECKING:
@@ -175,9 +176,7 @@ def _rank(evaluation: Evaluation, objectives: Sequence[str], limits: Mapping[str
 
 
 def _miss(evaluation: Evaluation, limits: Mapping[str, float]) -> float:
-    """Return the largest miss as a share of its limit; 0 where every limit is met, infinity where a score is not known."""
-    shares = [excess(name, value_of(evaluation, name), limit) for name, limit in limits.items()]
-    return max((max(share, 0.0) if math.isfinite(share) else math.inf for share in shares), default=0.0)
+    return largest_miss({name: value_of(evaluation, name) for name in limits}, limits)
 
 
 def _misses(evaluation: Evaluation, limits: Mapping[str, float]) -> dict[str, float]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from autogc.config.experiment import COSTS
 from autogc.errors import AutogcError
+from autogc.metrics.limits import minimizes
 from autogc.search.encoding import Encoding
 from autogc.search.feasibility import FeasibleRegion
 from autogc.search.features import Features
-from autogc.search.pareto import minimizes
 from autogc.search.proposals import feasible_draws
 from autogc.search.score_model import ScoreModel
 from autogc.supernet.candidate import Value

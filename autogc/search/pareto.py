@@ -13,6 +13,7 @@ import numpy as np
 
 from autogc.errors import AutogcError
 from autogc.metrics.catalogue import METRICS
+from autogc.metrics.limits import excess, minimizes
 
 if TYPE_CHECKING:
     from autogc.search.ledger import Evaluation
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 PICKS = ("knee", "best", "smallest")
 # Above this many points the table of all pairs takes more memory than the filter takes time.
 PAIRWISE_LIMIT = 1024
-
-
-def minimizes(objective: str) -> bool:
-    """Return whether less of an objective is better: of every cost, and of a score what its metric says."""
-    return objective not in METRICS or not METRICS[objective].higher_is_better
 
 
 def non_dominated(values: np.ndarray, minimize: Sequence[bool] | None = None) -> np.ndarray:
@@ -119,12 +115,6 @@ def eligible(
         and all(value_of(evaluation, name) <= limit for name, limit in costs.items())
     ]
     return [one for one in found if all(excess(name, value_of(one, name), limits[name]) <= 0 for name in limits.keys() - costs)] or found
-
-
-def excess(name: str, value: float, limit: float) -> float:
-    """Return by how much a score or cost is beyond its limit, as a share of the limit: 0 or below where it is met, NaN where unknown."""
-    beyond = value - limit if minimizes(name) else limit - value
-    return beyond / (abs(limit) or 1.0)
 
 
 def front(evaluations: Sequence[Evaluation], objectives: Sequence[str], constraints: Mapping[str, float] | None = None) -> list[Evaluation]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autogc.search.pareto import minimizes
+from autogc.metrics.limits import minimizes
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 from autogc.config.experiment import SearchConfig
 from autogc.errors import AutogcError
+from autogc.metrics.limits import minimizes
 from autogc.progress import Progress
 from autogc.search.evaluator import Outcome
 from autogc.search.ledger import Evaluation, Ledger
-from autogc.search.pareto import dominated_share, eligible, minimizes, value_of
+from autogc.search.pareto import dominated_share, eligible, value_of
 from autogc.search.study import Proposal, SearchStudy
 
 # If all of the first evaluations fail it is not the candidates' fault.

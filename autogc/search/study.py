@@ -16,10 +16,11 @@ from optuna.trial import TrialState
 from autogc.config.experiment import SearchConfig
 from autogc.errors import RunDirectoryError
 from autogc.files import sha256_json
+from autogc.metrics.limits import excess
 from autogc.search.encoding import Encoding, Row
 from autogc.search.feasibility import FeasibleRegion
 from autogc.search.ledger import Evaluation
-from autogc.search.pareto import excess, value_of
+from autogc.search.pareto import value_of
 from autogc.search.past import Past
 from autogc.search.samplers import FIRST, Setting, directions_of, make_plan
 from autogc.search.screening import Bar

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autogc.config.load import fingerprint
 from autogc.files import read_json, write_json
-from autogc.search.pareto import eligible, minimizes
+from autogc.metrics.limits import minimizes
+from autogc.search.pareto import eligible
 from autogc.tracking.album import GRID_PNG, write_front
 from autogc.tracking.messages import Curves, End, File, Front, Message, Remeasured, Scored, combine
 from autogc.tracking.outbox import FIRST_DELAY, Outbox, RefusedError

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from autogc.cost import protocol_of
 from autogc.files import replacing, write_text
-from autogc.search.pareto import eligible, minimizes
+from autogc.metrics.limits import minimizes
+from autogc.search.pareto import eligible
 from autogc.tracking.album import FRONT_CSV, FRONT_HTML, FRONT_PNG, GRID_PNG, HYPERVOLUME_PNG, write_front
 from autogc.tracking.parts import markdown_parts, parts_csv, parts_tables
 from autogc.tracking.quantities import QUANTITIES

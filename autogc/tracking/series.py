@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogc.search.pareto import eligible, front, hypervolume, minimized_values, minimizes, value_of
+from autogc.metrics.limits import minimizes
+from autogc.search.pareto import eligible, front, hypervolume, minimized_values, value_of
 from autogc.tracking.quantities import QUANTITIES, axis_title, judge_of, scale_of
 
 if TYPE_CHECKING:

@@ -52,6 +52,7 @@ def finetune(
     supernet: str | Path | None = None,
     fresh: int | None = None,
     judge: Judge | None = None,
+    limits: Mapping[str, float] | None = None,
     address: str | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -68,8 +69,9 @@ def finetune(
 
     With ``finetune.validate_every`` the subnet (its averaged weights, with ``finetune.average``) is scored by ``judge`` at that interval,
     from the start on: on the images of the validation split that the search scores on, by the experiment's first objective that is a score.
+    With ``limits``, on scores by name, the step that misses them least comes before the one with the best score (``validation.py``).
     The best is what is written; ``result.json`` and the package's provenance say under ``validation`` which it was. So the package is
-    never worse by that score than the one that it came from, and is just that where no step was better.
+    never worse by that than the one that it came from, and is just that where no step was better.
 
     Raises CheckpointError, ConfigError (another input size or number of channels than the data's; losses that need a discriminator, and
     none given; no judge where one is needed), DivergenceError, RunDirectoryError.
@@ -87,6 +89,7 @@ def finetune(
             "directory": str(Path(directory).resolve()),
             "fresh": fresh,
             "judge": None if experiment.finetune.validate_every is None else judge,
+            "limits": dict(limits or {}),
         },
         device=experiment.device,
         workers=experiment.workers,
@@ -159,7 +162,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
     adapters = _adapters(experiment, data, package, teacher, None if beside is None else Path(beside), progress)
     objective = student_objective(experiment, data, given["teacher"]).to(worker.device)
     student = CompressedStudent(package.module, package.values, objective, layers=layers, adapters=adapters)
-    validation = _validation(given["judge"], experiment, data, student, worker)
+    validation = _validation(given["judge"], experiment, data, student, worker, limits=given["limits"])
     critics = None if discriminator is None else CriticSide(load_discriminator(experiment, data, discriminator), objective)
     trainer = GanTrainer(
         *engines(student.requires_grad_(True), critics, config, worker=worker),
@@ -173,7 +176,7 @@ def _train(given: Mapping[str, Any], worker: Worker, progress: Progress) -> None
         told = None if validation is None else validation.described()
         write_successor(package, student, weights, loop, outcome, how="fine-tuned" if fresh is None else name, validation=told)
         if validation is not None and validation.kept_step == 0:
-            progress.note(f"{name}: did not improve {validation.objective} on the validation split: kept step 0, what it started from")
+            progress.note(f"{name}: did not improve {validation.title} on the validation split: kept step 0, what it started from")
         files = {ADAPTERS: with_prefix_removed(weights, "adapters.")}
         files |= {} if critic is None else {DISCRIMINATOR: with_prefix_removed(critic, "net.")}
         finish(loop, outcome, worker, files, parameters=count_parameters(package.module), validation=told)
@@ -207,7 +210,13 @@ def _judged_by(experiment: Experiment) -> dict[str, Any]:
 
 
 def _validation(
-    judge: Judge | None, experiment: Experiment, data: Dataset, student: CompressedStudent, worker: Worker
+    judge: Judge | None,
+    experiment: Experiment,
+    data: Dataset,
+    student: CompressedStudent,
+    worker: Worker,
+    *,
+    limits: Mapping[str, float],
 ) -> BestByValidation | None:
     """Return what keeps the best step, where the experiment asks for it; before an engine has the student."""
     if judge is None:
@@ -217,15 +226,17 @@ def _validation(
     if worker.leads:
         judge.to(worker.device)
 
-    def score(weights: Mapping[str, Tensor]) -> float:
+    names = list(dict.fromkeys((objective, *limits)))
+
+    def score(weights: Mapping[str, Tensor]) -> Mapping[str, float]:
         module = student.compress_into(_with_weights(student, weights)).to(worker.device)
-        judged = judge.score(suited(module), data.validation, metrics=[objective], images=how["images"])
-        return judged.scores[objective]
+        judged = judge.score(suited(module), data.validation, metrics=names, images=how["images"])
+        return judged.scores
 
     start = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
     every = experiment.finetune.validate_every
     assert every is not None
-    return BestByValidation(objective, every=every, start=start, score=score, worker=worker)
+    return BestByValidation(objective, limits=limits, every=every, start=start, score=score, worker=worker)
 
 
 def _adapters(

@@ -15,8 +15,8 @@ from autogc.config.experiment import COSTS, SCORES
 from autogc.errors import MetricError
 from autogc.metrics import METRICS, Reference, lacking
 from autogc.metrics.bootstrap import interval
+from autogc.metrics.limits import minimizes
 from autogc.metrics.metric import REMEDIES, ROLES, Metric, Observation, Setting
-from autogc.search.pareto import minimizes
 from autogc.tracking.quantities import QUANTITIES
 
 LEVELS = (0.02, 0.2, 0.45, 0.9)

@@ -14,7 +14,7 @@ from autogc.cli import main
 from autogc.errors import AutogcError
 from autogc.files import write_json
 from autogc.pipeline import Report, Run, run_stage
-from autogc.pipeline.choice import check_limits
+from autogc.pipeline.choice import wanted_limits
 from autogc.pipeline.stages import export, finetune
 
 # Limits that the least trained subnet meets, so that the cheapest is what is meant.
@@ -68,7 +68,8 @@ def test_fine_tuning_never_ends_worse_on_the_validation_split(several: tuple[Pat
         found = read(directory / "finetune" / one["candidate"] / "result.json")["validation"]
         scores = dict(map(tuple, found["scores"]))
         assert list(scores) == [0, 2, 4] and found["objective"] == "fid"
-        assert scores[found["kept_step"]] == min(scores.values())
+        misses = dict(map(tuple, found["misses"]))
+        assert found["kept_step"] == min(scores, key=lambda step: (misses[step], scores[step]))
         # The judge says the same of the package as it said of the step; and of the start as the search did.
         assert one["after"]["fid"] == pytest.approx(scores[found["kept_step"]], rel=1e-3)
         assert scores[0] == pytest.approx(one["before"]["fid"], rel=1e-3)
@@ -124,9 +125,9 @@ def test_a_run_from_before_there_were_finalists(finished: tuple[Path, Path, str]
 def test_limits_that_say_nothing_are_refused_before_the_search(several: tuple[Path, Path, str]) -> None:
     _, directory, _ = several
     with Run.reopen(directory) as run:
-        check_limits(run)
+        wanted_limits(run)
         run.experiment = run.experiment.model_copy(update={"export": run.experiment.export.model_copy(update={"pick": {"kid": "10%"}})})
         with pytest.raises(AutogcError, match="kid: 10% of the teacher's says nothing"):
             teacher = directory / "search" / "teacher.json"
             write_json(teacher, {**read(teacher), "kid": 0.0})
-            check_limits(run)
+            wanted_limits(run)

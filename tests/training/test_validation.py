@@ -23,7 +23,7 @@ from autogc.training.worker import Worker
 class Scripted:
     """A judge whose scores are written down beforehand, and which keeps what it was shown."""
 
-    def __init__(self, *scores: float) -> None:
+    def __init__(self, *scores: float | tuple[float, ...]) -> None:
         self.scores = list(scores)
         self.asked: list[tuple[str, list[str], int | None]] = []
         self.shown: list[dict[str, torch.Tensor]] = []
@@ -32,11 +32,12 @@ class Scripted:
         pass
 
     def score(self, generate: Any, split: Any, *, metrics: list[str], images: int | None) -> Assessment:
+        given = self.scores[len(self.asked)]
         self.asked.append((split.name, metrics, images))
         [module] = [cell.cell_contents for cell in generate.__closure__ if isinstance(cell.cell_contents, torch.nn.Module)]
         assert not module.training
         self.shown.append({name: tensor.clone() for name, tensor in module.state_dict().items()})
-        return Assessment({metrics[0]: self.scores[len(self.asked) - 1]})
+        return Assessment(dict(zip(metrics, given if isinstance(given, tuple) else (given,), strict=True)))
 
 
 def validated(objectives: tuple[str, ...] = ("fid", "macs"), **changes: Any) -> Experiment:
@@ -44,7 +45,14 @@ def validated(objectives: tuple[str, ...] = ("fid", "macs"), **changes: Any) -> 
     return make_experiment(finetune={**OPTIMIZATION, "validate_every": 2, **changes}, search=search)
 
 
-def run(experiment: Experiment, stages: Path, out: Path, judge: Scripted | None, progress: Progress | None = None) -> None:
+def run(
+    experiment: Experiment,
+    stages: Path,
+    out: Path,
+    judge: Scripted | None,
+    progress: Progress | None = None,
+    limits: dict[str, float] | None = None,
+) -> None:
     finetune(
         experiment,
         stages / "teacher",
@@ -52,6 +60,7 @@ def run(experiment: Experiment, stages: Path, out: Path, judge: Scripted | None,
         out,
         discriminator=stages / "supernet" / "discriminator.safetensors",
         judge=cast(Judge, judge),
+        limits=limits,
         progress=progress or Silent(),
     )
 
@@ -76,6 +85,32 @@ def test_the_best_step_is_written(objective: str, scores: tuple[float, ...], kep
     assert after.provenance["training"]["validation"] == told
     assert [step for step, figures in heard.figures if f"validation_{objective}" in figures] == [0, 2, 4, 6]
     assert any("kept step 0" in note for note in heard.notes) == (kept == 0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        # Step 0 has the best FID and misses mIoU by half; step 4 misses neither.
+        (((1.0, 0.15), (6.0, 0.29), (4.0, 0.31), (5.0, 0.32)), 4),
+        # All miss: the least miss counts, of mIoU at step 2 (a tenth), of FID at step 6 (a fifth).
+        (((1.0, 0.15), (4.5, 0.27), (4.0, 0.20), (6.0, 0.40)), 2),
+        # None misses: the best FID.
+        (((3.0, 0.40), (2.0, 0.31), (2.5, 0.50), (4.9, 0.60)), 2),
+    ],
+)
+def test_what_the_choice_goes_by_decides_which_step_is_kept(
+    scores: tuple[tuple[float, float], ...], kept: int, stages: Path, tmp_path: Path
+) -> None:
+    judge, limits = Scripted(*scores), {"fid": 5.0, "miou": 0.3}
+    with pytest.raises(Killed):
+        run(validated(average=0.9), stages, tmp_path / "out", Scripted(*scores), Heard(kill_at=4), limits)
+    # What it was by which the best so far is the best goes on, whatever is asked for by then.
+    run(validated(average=0.9), stages, tmp_path / "out", Scripted(*scores[2:]), limits={"fid": 1e-3, "miou": 0.3})
+    run(validated(average=0.9), stages, tmp_path / "whole", judge, limits=limits)
+    assert judge.asked[0] == ("validation", ["fid", "miou"], 2)
+    told = [json.loads((tmp_path / name / "result.json").read_text())["validation"] for name in ("out", "whole")]
+    assert told[0] == told[1] and told[0]["kept_step"] == kept and told[0]["limits"] == limits
+    assert same(load_package(tmp_path / "whole").module.state_dict(), judge.shown[kept // 2])
 
 
 def test_in_bf16_step_0_is_the_package_itself(stages: Path, tmp_path: Path) -> None:

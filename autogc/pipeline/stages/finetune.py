@@ -8,7 +8,7 @@ from autogc.errors import RunDirectoryError
 from autogc.export import load_package, rescore_package
 from autogc.export.package import MANIFEST
 from autogc.files import read_json
-from autogc.pipeline.choice import choose_finetuned, chosen_afterwards, made_from
+from autogc.pipeline.choice import choose_finetuned, chosen_afterwards, made_from, wanted_limits
 from autogc.pipeline.run import Run
 from autogc.pipeline.score import identity_of, measured_package
 from autogc.pipeline.stage import Stage, training_outlook
@@ -36,6 +36,7 @@ def finetune_package(run: Run, package: str | Path, *, directory: str | Path | N
         discriminator=run.stage_directory("supernet") / "discriminator.safetensors",
         supernet=run.stage_directory("supernet"),
         judge=None if run.experiment.finetune.validate_every is None else run.judge,
+        limits=wanted_limits(run),
         address=run.address,
         progress=run.tracked_progress("finetune"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autogc.files import write_json
-from autogc.pipeline.choice import check_limits
+from autogc.pipeline.choice import wanted_limits
 from autogc.pipeline.intervals import tell_intervals
 from autogc.pipeline.latency import measure_front, searched_costs
 from autogc.pipeline.pictures import draw_front
@@ -16,7 +16,7 @@ def _search(run: Run) -> None:
     from autogc.search import run_search  # Ray, which takes its time to import
 
     directory = run.stage_directory("search")
-    check_limits(run)
+    wanted_limits(run)  # refused before the search where they say nothing
     costs = searched_costs(run)
     evaluations = list(run.evaluations)
     run.tracker.sync(evaluations)

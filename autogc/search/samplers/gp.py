@@ -14,10 +14,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import log_ndtr
 
+from autogc.metrics.limits import minimizes
 from autogc.search.encoding import Row
 from autogc.search.features import Features
 from autogc.search.improvement import expected_hypervolume_improvement, free_boxes
-from autogc.search.pareto import minimizes, non_dominated
+from autogc.search.pareto import non_dominated
 from autogc.search.proposals import best_feasible, feasible_draws
 from autogc.search.samplers.base import FIRST, SAMPLERS, Plan, Setting, Strategy
 from autogc.search.samplers.uniform import random

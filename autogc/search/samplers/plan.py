@@ -9,7 +9,7 @@ from optuna.study import StudyDirection
 
 from autogc.config.experiment import Component
 from autogc.errors import ConfigError
-from autogc.search.pareto import minimizes
+from autogc.metrics.limits import minimizes
 from autogc.search.samplers.base import SAMPLERS, Plan, Setting
 from autogc.search.storage import experimental
 

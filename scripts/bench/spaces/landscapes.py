@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from autogc.search.pareto import hypervolume, minimizes, non_dominated
+from autogc.metrics.limits import minimizes
+from autogc.search.pareto import hypervolume, non_dominated
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.decisions import Decision
 
