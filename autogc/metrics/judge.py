@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,14 @@ from autogc.metrics import statistics, storage
 from autogc.metrics.assessment import Assessment, FirstLook, Look, assessment
 from autogc.metrics.catalogue import METRICS, lacking, too_few
 from autogc.metrics.frechet import Reference
-from autogc.metrics.metric import Metric, Need, Observation, Setting
+from autogc.metrics.metric import Metric, Setting
 from autogc.metrics.networks import Networks
 from autogc.metrics.observing import checked, observed
+from autogc.metrics.real_images import RealImages, feed, judge_real, needs_of
 from autogc.metrics.statistics import Statistics
 from autogc.progress import Progress, Silent
 
 QUANTISATION = "pictures are rounded to 8 bits, as they would be saved"
-REFERENCE_BATCH = 32
-
-
-@dataclass(frozen=True)
-class RealImages:
-    """What the judge knows of the real images: their features, how many they are (None where statistics from a file do not say), and their
-    own scores, such as mIoU, which no generator should expect to pass. ``statistics`` says what file the reference is from, if from one."""
-
-    reference: Reference | None
-    images: int | None
-    scores: dict[str, float]
-    reference_hash: str
-    statistics: str | None = None
 
 
 class Judge:
@@ -109,7 +97,7 @@ class Judge:
     def sharing(self, names: Iterable[str], split: Split, *, images: int | None = None) -> tuple[str, ...]:
         """Return ``names`` and the other metrics that the same forward passes over the first ``images`` of a split give as well."""
         wanted = self._known(names)
-        needs = set(_needs(wanted))
+        needs = set(needs_of(wanted))
         if "features" in needs and "real_features" in self._offers:
             needs.add("real_features")
         others = [name for name in self.metrics if name not in wanted and METRICS[name].needs and METRICS[name].needs <= needs]
@@ -146,7 +134,7 @@ class Judge:
         """
         wanted = self._known(metrics)
         count = self._count(split, images)
-        needs = _needs(wanted)
+        needs = needs_of(wanted)
         setting = self._setting
         real = self.real_images(split, images=images) if needs & {"features", "real_features"} else None
         short = too_few(wanted, setting, generated=count, real=None if real is None else real.images)
@@ -167,7 +155,7 @@ class Judge:
                 target = batch.target.to(self.device) if "pairs" in needs else None
                 with in_precision(precision, self.device):
                     seen = observed(self.networks, pictures, needs, self._setting, target=target, labels=batch.truth)
-                _feed(running, seen)
+                feed(running, seen)
                 judged += len(pictures)
                 if look is not None and first is None and look.images <= judged < count:
                     first = FirstLook(judged, _so_far(running, judged, setting))
@@ -187,7 +175,7 @@ class Judge:
             stored = storage.load_real(self.directory, key)
             if stored is None:
                 with working(str(self.device)):
-                    stored = self._judge_real(split, images=images)
+                    stored = self._judge_real(split, limit=self._count(split, images))
                 storage.write_real(self.directory, key, reference=stored[0], images=stored[1], scores=stored[2])
             reference, there, scores = stored
             given = self.statistics.get(split.name)
@@ -252,31 +240,17 @@ class Judge:
         given = self.statistics.get(split.name)
         return sha256_json(key if given is None else key | {"reference": given.sha256})
 
-    def _judge_real(self, split: Split, *, images: int | None) -> tuple[Reference | None, int, dict[str, float]]:
-        """Return the real pictures' reference (None without a network, with a file's, or of one), how many, and their own scores."""
-        running = [METRICS[name](self._setting) for name in self.metrics if METRICS[name].on_real]
-        needs = _needs(metric.name for metric in running)
-        if split.name not in self.statistics:
-            needs |= self._offers & {"features"}
-        elif not running:
-            return None, 0, {}
-        found: list[Tensor] = []
-        count = 0
-        with keeping_memory(), full_float32(), torch.inference_mode():
-            for pictures, labels in _real_batches(split, limit=self._count(split, images)):
-                seen = observed(self.networks, pictures.to(self.device), needs, self._setting, labels=labels)
-                _feed(running, seen)
-                count += len(pictures)
-                found += [] if seen.features is None else [seen.features]
-        # Out of inference mode, or nothing that comes of them could be used with gradients or pickled for later use.
-        # A single picture has no covariance, and nothing that is compared with it bears so few.
-        reference = Reference(torch.cat(found).clone()) if found and count > 1 and split.name not in self.statistics else None
-        enough = [metric for metric in running if count >= metric.fewest(self._setting)]
-        return reference, count, {metric.name: metric.value() for metric in enough}
-
-
-def _needs(names: Iterable[str]) -> frozenset[Need]:
-    return frozenset(need for name in names for need in METRICS[name].needs)
+    def _judge_real(self, split: Split, *, limit: int) -> tuple[Reference | None, int, dict[str, float]]:
+        return judge_real(
+            split,
+            limit=limit,
+            networks=self.networks,
+            metrics=[METRICS[name](self._setting) for name in self.metrics if METRICS[name].on_real],
+            setting=self._setting,
+            device=self.device,
+            referenced=split.name not in self.statistics and "features" in self._offers,
+            given=split.name in self.statistics,
+        )
 
 
 def _so_far(metrics: Iterable[Metric], images: int, setting: Setting) -> dict[str, float]:
@@ -287,16 +261,3 @@ def _so_far(metrics: Iterable[Metric], images: int, setting: Setting) -> dict[st
             with suppress(MetricError):
                 found[metric.name] = metric.value()
     return found
-
-
-def _feed(metrics: list[Metric], seen: Observation) -> None:
-    for metric in metrics:
-        metric.add(seen)
-
-
-def _real_batches(split: Split, *, limit: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield the real pictures, with the labels of those that belong to samples."""
-    if split.paired:
-        yield from ((batch.target, batch.truth) for batch in split.batches(REFERENCE_BATCH, limit=limit))
-    else:
-        yield from ((pictures, None) for pictures in split.real_batches(REFERENCE_BATCH))

@@ -21,16 +21,14 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spaces.landscapes import Landscape, bottleneck, chain, table
+from spaces.landscapes import Landscape, bottleneck, chain, table, told
 
 from autogc.config.experiment import SearchConfig
-from autogc.search import Evaluation
 from autogc.search.study import SearchStudy
 
 TABLE = Path(__file__).parent / "spaces" / "quickstart_scores.parquet"
@@ -75,7 +73,8 @@ def search(space: str, sampler: str, *, seed: int, evaluations: int, workers: in
         whole.append(proposal.bar is None or not proposal.bar.missed(first))
         took = 0.0 if landscape.seconds is None else float(landscape.seconds[whole[-1]](row[None])[0])
         clock.append((clock[-1] if clock else 0.0) + took)
-        study.tell(_evaluation(proposal, {landscape.score: landscape.evaluate(row, noise)} if whole[-1] else None, first))
+        scores = {landscape.score: landscape.evaluate(row, noise)} if whole[-1] else None
+        study.tell(told(proposal, scores, state="complete" if whole[-1] else "screened", first=first))
     scored = [np.array([row for row, scored in zip(rows[:mark], whole, strict=False) if scored]) for mark in range(5, len(rows) + 1, 5)]
     reached = {5 * (place + 1): landscape.reached(some) for place, some in enumerate(scored)}
     return {
@@ -93,25 +92,6 @@ def search(space: str, sampler: str, *, seed: int, evaluations: int, workers: in
         "infeasible": study.infeasible,
         "repeated": study.duplicates,
     }
-
-
-def _evaluation(proposal: Any, scores: dict[str, float] | None, first: dict[str, float]) -> Evaluation:
-    now = datetime.now(UTC)
-    return Evaluation(
-        trial=proposal.trial,
-        candidate=proposal.candidate,
-        genotype=proposal.genotype,
-        state="complete" if scores else "screened",
-        reason=None,
-        scores=scores or {},
-        costs={name: float(value) for name, value in proposal.costs.items()},
-        provenance={"first": {"images": 0, "scores": first}} if first else {},
-        seed=0,
-        versions={},
-        started=now,
-        finished=now,
-        worker="bench",
-    )
 
 
 def _print(results: Sequence[dict[str, Any]]) -> None:

@@ -5,12 +5,11 @@ A new sampler is a row of ``ARGS``; one that can't serve several objectives, or 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
-from landscapes import Landscape, chain, small
+from landscapes import Landscape, chain, small, told
 
 from autogc.config.experiment import SearchConfig
 from autogc.errors import ConfigError
@@ -36,7 +35,7 @@ REFUSED = ("CmaEsSampler",)
 
 
 class Search:
-    """A study in this process, its evaluations made at once; every third of ``failing`` fails."""
+    """A study in this process, its evaluations made at once; every third fails where that is asked for."""
 
     def __init__(self, landscape: Landscape, sampler: str, *, evaluations: int, seed: int = 0, share: float = 0.7) -> None:
         costs = landscape.costs
@@ -76,22 +75,7 @@ class Search:
             proposal = under_way.pop(0)
             value = self.landscape.evaluate(self.landscape.costs.space.indices(proposal.genotype), noise)
             failed = fail and proposal.trial % 3 == 2
-            now = datetime.now(UTC)
-            evaluation = Evaluation(
-                trial=proposal.trial,
-                candidate=proposal.candidate,
-                genotype=proposal.genotype,
-                state="failed" if failed else "complete",
-                reason="as asked" if failed else None,
-                scores={} if failed else {self.landscape.score: value},
-                costs=proposal.costs,
-                provenance={},
-                seed=0,
-                versions={},
-                started=now,
-                finished=now,
-                worker="here",
-            )
+            evaluation = told(proposal, None if failed else {self.landscape.score: value}, state="failed" if failed else "complete")
             self.evaluations.append(evaluation)
             self.study.tell(evaluation)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -17,11 +18,34 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from autogc.metrics.limits import minimizes
+from autogc.search.ledger import Evaluation
 from autogc.search.pareto import hypervolume, non_dominated
 from autogc.supernet.candidate import Candidate
 from autogc.supernet.decisions import Decision
 
 MARGIN = 0.1  # by which the reference lies beyond the worst of the front, as a share of its range
+
+
+def told(
+    proposal: Any, scores: Mapping[str, float] | None, *, state: str = "complete", first: Mapping[str, float] | None = None
+) -> Evaluation:
+    """Return the evaluation of a study's proposal, made at once; ``first`` is what the first images alone said."""
+    now = datetime.now(UTC)
+    return Evaluation(
+        trial=proposal.trial,
+        candidate=proposal.candidate,
+        genotype=proposal.genotype,
+        state=state,  # type: ignore[arg-type]
+        reason=None if state == "complete" else "as asked",
+        scores=dict(scores or {}),
+        costs={name: float(value) for name, value in proposal.costs.items()},
+        provenance={"first": {"images": proposal.bar.images, "scores": dict(first)}} if first else {},
+        seed=0,
+        versions={},
+        started=now,
+        finished=now,
+        worker="here",
+    )
 
 
 class PlainSpace:
